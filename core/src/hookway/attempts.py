@@ -1,0 +1,268 @@
+"""The attempt loop: try candidates in order until one answers, or none is left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from hookway.chains import ChainRunner
+from hookway.client_side import ClientSide
+from hookway.judging import judge_failure
+from hookway.live_exchange import LiveExchange
+from hookway.models import CompiledModel, Route
+from hookway.sending import Sender
+from hookway.snapshot import CallerChains
+from hookway_sdk import (
+    AllCandidatesUnavailable,
+    Attempt,
+    AttemptEnded,
+    Candidate,
+    Decision,
+    Event,
+    Exchange,
+    GatewayError,
+    Phase,
+    Plan,
+    PluginFailed,
+    Retry,
+    Stop,
+    Strategy,
+    UpstreamError,
+)
+from hookway_sdk.attempts import AttemptKind
+
+LONGEST_ERROR = 2048
+
+
+class AttemptLoop:
+    """Runs the attempts of exchanges.
+
+    Args:
+        sender: sends one attempt and takes its answer.
+        runner: runs chains.
+        strategies: strategies by name.
+        ended: told of each attempt that is over, in order, for resilience plugins.
+        emit: sends an event to sinks, ``None`` while no sink wants attempts.
+        clock: monotonic seconds and epoch seconds.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        runner: ChainRunner,
+        strategies: dict[str, Strategy[Any]],
+        ended: Sequence[tuple[str, Callable[[Exchange, Attempt], None]]],
+        emit: Callable[[Event], None] | None,
+        note_failure: Callable[[str, str, Exception, str], None],
+    ) -> None:
+        self._sender = sender
+        self._runner = runner
+        self._strategies = strategies
+        self._ended = ended
+        self._emit = emit
+        self._note_failure = note_failure
+        self._clock = sender.clock
+        self._random = sender.random
+
+    async def run(
+        self,
+        exchange: LiveExchange,
+        model: CompiledModel,
+        chains: CallerChains,
+        client: ClientSide,
+        held: bool,
+    ) -> None:
+        """Answer an exchange: set its reply, or stream to the client.
+
+        Args:
+            held: the answer has to be complete before anything leaves, though the client streams.
+
+        Raises:
+            GatewayError: the last attempt's error, or why there was none.
+        """
+        candidates = await self.plan(exchange, model, chains)
+        kind: AttemptKind = "initial"
+        last: GatewayError | None = None
+        for position, candidate in enumerate(candidates):
+            route = cast("Route", candidate)
+            tries = 0
+            while True:
+                attempt = Attempt(len(exchange.attempts), kind, route, self._clock.monotonic())
+                exchange.attempt = attempt
+                exchange.attempts.append(attempt)
+                last = await self._try(exchange, attempt, route, chains, client, held)
+                if last is None:
+                    return
+                remaining = len(candidates) - position - 1
+                decision = await self._judge(exchange, attempt, model, chains, route, tries, remaining)
+                if not isinstance(decision, Retry):
+                    break
+                tries += 1
+                kind = "retry"
+                if decision.after > 0:
+                    await asyncio.sleep(decision.after)
+            if isinstance(decision, Stop):
+                break
+            kind = "fallback"
+        raise last if last is not None else AllCandidatesUnavailable()
+
+    async def plan(
+        self, exchange: LiveExchange, model: CompiledModel, chains: CallerChains
+    ) -> Sequence[Candidate]:
+        """Return the candidates in the order in which they are tried.
+
+        Raises:
+            AllCandidatesUnavailable: filters excluded every one.
+        """
+        plan = exchange.plan = Plan(model.routes)
+        if chains.filter:
+            await self._runner.each(Phase.FILTER, chains.filter, exchange)
+        if not plan.candidates:
+            reasons = "; ".join(f"{one.name}: {why}" for one, why in plan.excluded)
+            raise AllCandidatesUnavailable(detail=reasons or None)
+        if len(plan.candidates) > 1:
+            ordered = await self._runner.first(Phase.ORDER, chains.order, exchange) if chains.order else None
+            plan.candidates = await self._in_order(exchange, model) if ordered is None else ordered
+            if model.max_fallbacks is not None:
+                plan.candidates = plan.candidates[: model.max_fallbacks + 1]
+        return plan.candidates
+
+    async def _in_order(self, exchange: LiveExchange, model: CompiledModel) -> Sequence[Candidate]:
+        """Let the group's strategy order each tier; tiers come higher priority first."""
+        strategy = self._strategies[model.view.strategy]
+        ordered: list[Candidate] = []
+        tier: list[Candidate] = []
+        for candidate in exchange.plan.candidates:
+            if tier and candidate.priority != tier[0].priority:
+                ordered += await order_tier(strategy, exchange, model.view.id, tier)
+                tier = []
+            tier.append(candidate)
+        ordered += await order_tier(strategy, exchange, model.view.id, tier)
+        return ordered
+
+    async def _try(
+        self,
+        exchange: LiveExchange,
+        attempt: Attempt,
+        route: Route,
+        chains: CallerChains,
+        client: ClientSide,
+        held: bool,
+    ) -> GatewayError | None:
+        """Make one attempt; return its error, or ``None`` when the exchange is answered."""
+        failed: GatewayError | None = None
+        try:
+            if chains.admit_attempt:
+                await self._runner.each(Phase.ADMIT_ATTEMPT, chains.admit_attempt, exchange)
+            if exchange.request.stream and not held:
+                await self._sender.stream(exchange, attempt, route, client)
+            else:
+                await self._sender.call(exchange, attempt, route)
+        except GatewayError as error:
+            attempt.error = failed = error
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            name = route.provider.name if route.provider is not None else "core"
+            self._note_failure(name, "attempt", error, exchange.id)
+            attempt.error = failed = PluginFailed(name, "attempt", detail=f"{type(error).__name__}: {error}")
+        finally:
+            self._finish(exchange, attempt)
+        return failed
+
+    async def _judge(
+        self,
+        exchange: LiveExchange,
+        attempt: Attempt,
+        model: CompiledModel,
+        chains: CallerChains,
+        route: Route,
+        tries: int,
+        remaining: int,
+    ) -> Decision:
+        """Ask the ``judge`` steps, then the core."""
+        if isinstance(attempt.error, PluginFailed):
+            return Stop()
+        if chains.judge:
+            decision: Decision | None = await self._runner.first(Phase.JUDGE, chains.judge, exchange)
+            if decision is not None:
+                return decision
+        budget = route.retries
+        if budget is None:
+            budget = 0 if remaining else self._sender.defaults.retries
+        explicit = self._sender.explicit_timeout(exchange, route)
+        return judge_failure(
+            attempt, model, tries=tries, budget=budget, explicit_timeout=explicit, random=self._random
+        )
+
+    def _finish(self, exchange: LiveExchange, attempt: Attempt) -> None:
+        """Settle an attempt and tell who wants to know; never raises."""
+        attempt.ended = self._clock.monotonic()
+        if len(exchange.attempts) == 1 and not exchange.charged:
+            exchange.usage = attempt.usage
+        else:
+            total = exchange.usage.copy()
+            total.add(attempt.usage)
+            exchange.usage = total
+        for reservation in attempt.reservations:
+            try:
+                if attempt.dispatched:
+                    reservation.settle(attempt.usage)
+                else:
+                    reservation.release()
+            except Exception as error:
+                self._note_failure("reservation", Phase.SETTLE.value, error, exchange.id)
+        for name, tell in self._ended:
+            try:
+                tell(exchange, attempt)
+            except Exception as error:
+                self._note_failure(name, "ended", error, exchange.id)
+        if self._emit is not None:
+            self._emit(attempt_event(exchange, attempt, self._clock.now()))
+
+
+async def order_tier(
+    strategy: Strategy[Any], exchange: LiveExchange, group: str, tier: Sequence[Candidate]
+) -> Sequence[Candidate]:
+    """Let a strategy order a tier; one candidate needs no order."""
+    return await strategy.order(exchange, group, tier) if len(tier) > 1 else tier
+
+
+def attempt_event(exchange: LiveExchange, attempt: Attempt, at: float) -> AttemptEnded:
+    """Return the event of an attempt that is over."""
+    deployment = attempt.candidate.deployment
+    error = attempt.error
+    kind = ""
+    if error is not None:
+        kind = error.kind if isinstance(error, UpstreamError) else error.type
+    first = attempt.first_byte
+    return AttemptEnded(
+        request_id=exchange.id,
+        index=attempt.index,
+        kind=attempt.kind,
+        at=at,
+        target=deployment.name,
+        target_id=deployment.id,
+        provider=deployment.provider,
+        provider_key_id=deployment.key.id,
+        provider_key_name=deployment.key.name,
+        upstream_model=attempt.upstream_model or deployment.model,
+        upstream_id=attempt.upstream_id,
+        dispatched=attempt.dispatched,
+        status=attempt.status,
+        error_kind=kind,
+        error=error_text(error),
+        latency_ms=(attempt.ended - attempt.started) * 1000,
+        ttft_ms=(first - attempt.started) * 1000 if first else 0.0,
+        usage=attempt.usage,
+    )
+
+
+def error_text(error: GatewayError | None) -> str:
+    """Return an error for operators: detail included, one line, bounded."""
+    if error is None:
+        return ""
+    told = error.detail and error.detail != error.message
+    text = f"{error.message}: {error.detail}" if told else error.message
+    return "".join(one if one.isprintable() else " " for one in text[:LONGEST_ERROR])

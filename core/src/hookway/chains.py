@@ -1,0 +1,137 @@
+"""Turn hook implementations and kinds into the call lists a request runs.
+
+A chain is a tuple of steps, sorted once by (priority, the row's order, name). Nothing here goes
+through pluggy while a request runs; ``docs/decisions`` has the measurement.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from hookway_sdk import Exchange, GatewayError, OnError, Phase, PluginFailed, TraceEntry
+
+AsyncCall = Callable[[Exchange], Awaitable[Any]]
+PlainCall = Callable[[Any], Any]
+
+FailureNote = Callable[[str, str, Exception, str], None]
+"""Told of every failing step: plugin, phase, error, request id."""
+
+
+class Step(msgspec.Struct, frozen=True, eq=False):
+    """One plugin's work in one phase, in its final place.
+
+    Args:
+        priority: place among plugins; lower runs earlier.
+        order: place among rows of the plugin.
+        name: plugin instance, or ``plugin:row``.
+        plugin: the plugin instance that a failure is counted for.
+        call: what is called with the exchange (with the event, in ``record``).
+        on_error: what a failure means.
+        origin: where the priority came from, for ``hookway hooks``.
+    """
+
+    priority: int
+    order: int
+    name: str
+    plugin: str
+    call: Callable[[Any], Any]
+    on_error: OnError
+    origin: str = "declared"
+
+
+Chain = tuple[Step, ...]
+
+
+def sorted_chain(steps: Iterable[Step]) -> Chain:
+    """Put steps into their total order; registration order never matters."""
+    return tuple(sorted(steps, key=lambda step: (step.priority, step.order, step.name)))
+
+
+class ChainRunner:
+    """Runs chains; knows where failures are noted."""
+
+    __slots__ = ("_note",)
+
+    def __init__(self, note: FailureNote) -> None:
+        self._note = note
+
+    async def each(self, phase: Phase, chain: Chain, exchange: Exchange) -> None:
+        """Run every step in order; a refusal or a failure that closes ends the chain.
+
+        Raises:
+            GatewayError: a step refused.
+            PluginFailed: a step failed and its policy is to close.
+        """
+        for step in chain:
+            began = time.perf_counter_ns() if exchange.trace is not None else 0
+            try:
+                await step.call(exchange)
+            except GatewayError as refusal:
+                if exchange.trace is not None:
+                    note_trace(exchange, phase, step, f"refused: {refusal.type}", began)
+                raise
+            except Exception as error:
+                self._fail(phase, step, error, exchange)
+            if exchange.trace is not None:
+                note_trace(exchange, phase, step, "passed", began)
+
+    async def first(self, phase: Phase, chain: Chain, exchange: Exchange) -> Any:
+        """Run steps until one answers something other than ``None``.
+
+        Raises:
+            GatewayError: a step refused.
+            PluginFailed: a step failed and its policy is to close.
+        """
+        for step in chain:
+            began = time.perf_counter_ns() if exchange.trace is not None else 0
+            try:
+                answer = await step.call(exchange)
+            except GatewayError as refusal:
+                if exchange.trace is not None:
+                    note_trace(exchange, phase, step, f"refused: {refusal.type}", began)
+                raise
+            except Exception as error:
+                self._fail(phase, step, error, exchange)
+                continue
+            if exchange.trace is not None:
+                note_trace(exchange, phase, step, "passed" if answer is None else "answered", began)
+            if answer is not None:
+                return answer
+        return None
+
+    async def notify(self, phase: Phase, chain: Chain, exchange: Exchange) -> None:
+        """Run every step; what one raises is noted and never reaches the client."""
+        for step in chain:
+            try:
+                await step.call(exchange)
+            except Exception as error:
+                self._note(step.plugin, phase.value, error, exchange.id)
+
+    def notify_now(self, phase: Phase, chain: Chain, subject: Any, request_id: str) -> None:
+        """Run every plain step on an exchange or an event, like :meth:`notify`."""
+        for step in chain:
+            try:
+                step.call(subject)
+            except Exception as error:
+                self._note(step.plugin, phase.value, error, request_id)
+
+    def _fail(self, phase: Phase, step: Step, error: Exception, exchange: Exchange) -> None:
+        """Note a failing step and apply its policy."""
+        self._note(step.plugin, phase.value, error, exchange.id)
+        if exchange.trace is not None:
+            note_trace(exchange, phase, step, f"failed ({type(error).__name__}), {step.on_error.value}", 0)
+        if step.on_error is OnError.CLOSED:
+            raise PluginFailed(step.plugin, phase.value, detail=f"{type(error).__name__}: {error}") from error
+
+
+def note_trace(exchange: Exchange, phase: Phase, step: Step, effect: str, began: int) -> None:
+    """Add what a step did to the exchange's trace."""
+    assert exchange.trace is not None
+    now = time.perf_counter_ns()
+    at = int((time.monotonic() - exchange.started) * 1e6)
+    micros = (now - began) // 1000 if began else -1
+    exchange.trace.add(TraceEntry(at, phase.value, step.name, effect, micros))

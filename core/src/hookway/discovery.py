@@ -1,0 +1,118 @@
+"""Find installed plugins without importing them, and decide which are on, off or unknown."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from hookway_sdk import Manifest, PluginError, nearest_name
+from hookway_sdk.manifest import FILE_NAME
+from hookway_sdk.plugin import GROUP
+
+_decode_manifest = msgspec.json.Decoder(Manifest).decode
+
+
+class Loadable(Protocol):
+    """What :class:`importlib.metadata.EntryPoint` is; tests bring classes that no package installed."""
+
+    @property
+    def name(self) -> str:
+        """Name of the plugin."""
+
+    @property
+    def value(self) -> str:
+        """Where its class is."""
+
+    def load(self) -> Any:
+        """Import and return the class."""
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """A plugin as its package's metadata has it.
+
+    Args:
+        name: entry-point name.
+        distribution: the package that brings it.
+        version: that package's version.
+        entry_point: what to load, once it is on.
+        manifest: what it says of itself, ``None`` where the package ships none.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    entry_point: Loadable
+    manifest: Manifest | None = None
+
+
+def find_installed(group: str = GROUP) -> dict[str, Installed]:
+    """Return every installed plugin by name; nothing of theirs is imported.
+
+    Raises:
+        PluginError: two packages bring plugins of one name.
+    """
+    found: dict[str, Installed] = {}
+    for point in entry_points(group=group):
+        distribution = point.dist.name if point.dist else "unknown"
+        version = point.dist.version if point.dist else "0"
+        other = found.get(point.name)
+        if other is not None and (other.distribution, other.entry_point.value) != (distribution, point.value):
+            raise PluginError(
+                point.name,
+                f"is brought by both {other.distribution} and {distribution}; uninstall one of them",
+            )
+        found[point.name] = Installed(point.name, distribution, version, point, read_manifest(point))
+    return found
+
+
+def read_manifest(point: EntryPoint) -> Manifest | None:
+    """Read the manifest beside a plugin's modules, ``None`` where it has none or it cannot be read."""
+    directory = package_directory(point.module)
+    if directory is None:
+        return None
+    try:
+        return _decode_manifest((directory / FILE_NAME).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def package_directory(module: str) -> Path | None:
+    """Return where a module's package lies, without importing the module itself.
+
+    Its parents are namespace packages, so finding it imports nothing of the plugin's.
+    """
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent
+
+
+def entry_name(instance: str) -> str:
+    """Return the plugin that a conf.d key names: ``provider_openai.eu`` is a second ``provider_openai``."""
+    return instance.partition(".")[0]
+
+
+def refuse_unknown(instances: Iterable[str], installed: Mapping[str, Installed]) -> None:
+    """Refuse conf.d keys that name no installed plugin.
+
+    Raises:
+        PluginError: naming the nearest installed plugin and the package to install.
+    """
+    for instance in instances:
+        name = entry_name(instance)
+        if name not in installed:
+            near = nearest_name(name, installed)
+            hint = f"did you mean '{near}'? " if near else ""
+            raise PluginError(
+                instance,
+                f"is configured in conf.d and not installed; {hint}try: pip install hookway-"
+                + name.replace("_", "-"),
+            )

@@ -1,0 +1,267 @@
+"""A request's way through the gateway: the phases, in order.
+
+::
+
+    authenticate → read → resolve → authorize → admit_request → inspect_request
+      → lookup ── hit ─────────────────────────────────────────┐
+      → ask: filter, order, then per attempt admit_attempt,    │
+             send, judge                                       │
+      → inspect_answer ←───────────────────────────────────────┘
+      → settle (exact, always) → deliver → record → store
+
+An endpoint may run fewer phases, or the reorderable ones in another order (``Endpoint.order``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hookway.attempts import AttemptLoop
+from hookway.chains import Chain, ChainRunner
+from hookway.client_side import ClientSide
+from hookway.guardrails import write_back
+from hookway.live_exchange import LiveExchange
+from hookway.sending import canonical_request
+from hookway.settlement import Settlement
+from hookway.snapshot import CallerChains, refuse_if_closed
+from hookway.streaming import events_of
+from hookway_sdk import (
+    BodyKind,
+    ClientDisconnected,
+    Conductor,
+    Endpoint,
+    GatewayError,
+    InvalidRequest,
+    ModelNotFound,
+    PermissionDenied,
+    Phase,
+    PluginFailed,
+    Principal,
+    Reply,
+    Unauthenticated,
+)
+
+Stage = Callable[[LiveExchange, ClientSide], Awaitable[None]]
+
+
+class Lifecycle:
+    """Runs exchanges through their stages; one per Runtime.
+
+    Args:
+        attempts: the attempt loop.
+        settlement: settles and records.
+        runner: runs chains.
+        shared: chains that are the same for every caller, by phase.
+    """
+
+    def __init__(
+        self, attempts: AttemptLoop, settlement: Settlement, runner: ChainRunner, shared: dict[Phase, Chain]
+    ) -> None:
+        self._attempts = attempts
+        self._settlement = settlement
+        self._runner = runner
+        self._shared = shared
+
+    @property
+    def settlement(self) -> Settlement:
+        """Who settles and records."""
+        return self._settlement
+
+    def nested_stages(self) -> tuple[Stage, ...]:
+        """Return the stages of a nested call: its parent was authenticated, admitted and inspected."""
+        return (self.resolve, self.take_chains, self.ask)
+
+    def stages(self, endpoint: Endpoint) -> tuple[Stage, ...]:
+        """Return an endpoint's stages, compiled once: its phases in its order, reading after the first."""
+        stage_of: dict[Phase, Stage] = {
+            Phase.AUTHENTICATE: self.authenticate,
+            Phase.RESOLVE: self.resolve,
+            Phase.AUTHORIZE: self.authorize,
+            Phase.ADMIT_REQUEST: self.admit_request,
+            Phase.INSPECT_REQUEST: self.inspect_request,
+            Phase.LOOKUP: self.lookup,
+            Phase.ORDER: self.ask,
+            Phase.INSPECT_ANSWER: self.inspect_answer,
+        }
+        stages: list[Stage] = []
+        for phase in endpoint.order:
+            if phase in stage_of:
+                stages.append(stage_of[phase])
+            if phase is Phase.AUTHENTICATE:
+                stages.append(self.read)
+        if not endpoint.wire:
+            stages = [one for one in stages if one not in (self.resolve, self.lookup, self.ask)]
+            stages.append(self.answer_by_itself)
+        return tuple(stages)
+
+    async def run(self, exchange: LiveExchange, stages: tuple[Stage, ...], client: ClientSide) -> None:
+        """Take an exchange through its stages and settle it, whatever happens; its error stands on it.
+
+        Raises:
+            asyncio.CancelledError: the client left; everything is settled.
+        """
+        try:
+            for stage in stages:
+                await stage(exchange, client)
+        except GatewayError as error:
+            exchange.error = error
+            exchange.reply = None
+        except asyncio.CancelledError:
+            exchange.error = ClientDisconnected()
+            raise
+        except Exception as error:
+            self._settlement.note_failure("core", "lifecycle", error, exchange.id)
+            exchange.error = PluginFailed("core", "lifecycle", detail=f"{type(error).__name__}: {error}")
+            exchange.reply = None
+        finally:
+            self._settlement.settle(exchange)
+
+    # ── the stages ──────────────────────────────────────────────────────────────────────────
+
+    async def authenticate(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Find out who it is from; nobody answering means nobody is let in."""
+        chain = self._shared[Phase.AUTHENTICATE]
+        principal: Principal | None = None
+        if chain:
+            exchange.credential = client.credential()
+            principal = await self._runner.first(Phase.AUTHENTICATE, chain, exchange)
+            exchange.credential = None
+        if principal is None:
+            raise Unauthenticated(
+                "missing or malformed Authorization header", reason="missing_credentials", method="none"
+            )
+        exchange.principal = principal
+
+    async def read(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Read the body and let the dialect check it."""
+        endpoint = exchange.endpoint
+        if endpoint.body is not BodyKind.NONE:
+            exchange.request = endpoint.parse(await client.read_body(), exchange)
+
+    async def resolve(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Find the model the name stands for."""
+        name = exchange.request.model
+        chain = self._shared[Phase.RESOLVE]
+        if chain:
+            name = await self._runner.first(Phase.RESOLVE, chain, exchange) or name
+        model = exchange.snapshot.model(name)
+        if model is None:
+            raise ModelNotFound(exchange.request.model)
+        exchange.compiled = model
+        exchange.model = model.view
+
+    async def authorize(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Check that this caller may use this model from where it is."""
+        model = exchange.compiled
+        chains = self._chains(exchange)
+        if model is not None:
+            if not chains.allowed:
+                raise PermissionDenied(f'API key is not allowed to use model "{exchange.request.model}"')
+            if model.networks is not None and not model.reachable_from(exchange.client.address):
+                raise PermissionDenied(
+                    "Access denied: your client IP is not allowed to access this model", code="ip_restricted"
+                )
+        chain = self._shared[Phase.AUTHORIZE]
+        if chain:
+            await self._runner.each(Phase.AUTHORIZE, chain, exchange)
+
+    async def take_chains(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Take the chains of a nested call; access was decided by the name its parent used."""
+        self._chains(exchange)
+
+    async def admit_request(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Let limits and budgets of the caller reserve."""
+        chain = (exchange.chains or self._chains(exchange)).admit_request
+        if chain:
+            await self._runner.each(Phase.ADMIT_REQUEST, chain, exchange)
+
+    async def inspect_request(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Let guardrails judge what the caller wrote."""
+        chain = (exchange.chains or self._chains(exchange)).inspect_request
+        if chain and exchange.endpoint.body is not BodyKind.NONE:
+            await self._runner.each(Phase.INSPECT_REQUEST, chain, exchange)
+
+    async def lookup(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Let caches answer."""
+        chain = (exchange.chains or self._chains(exchange)).lookup
+        if chain:
+            hit: Reply | None = await self._runner.first(Phase.LOOKUP, chain, exchange)
+            if hit is not None and (hit.canonical is not None or not exchange.request.stream):
+                exchange.cache_status = "hit"
+                exchange.reply = hit
+            elif not exchange.cache_status:
+                exchange.cache_status = "miss"
+
+    async def ask(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Ask providers, unless a cache has answered."""
+        if exchange.reply is not None:
+            return
+        model = exchange.compiled
+        assert model is not None
+        if model.conductor is not None:
+            await self._conduct(exchange, model.conductor)
+            return
+        chains = exchange.chains or self._chains(exchange)
+        held = exchange.request.stream and bool(chains.inspect_answer)
+        await self._attempts.run(exchange, model, chains, client, held)
+
+    async def answer_by_itself(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Let an endpoint without upstream answer."""
+        exchange.reply = await exchange.endpoint.answer(exchange)
+
+    async def inspect_answer(self, exchange: LiveExchange, client: ClientSide) -> None:
+        """Let guardrails judge a finished answer, and write a held one to the client's stream."""
+        reply = exchange.reply
+        if reply is None:
+            return
+        chain = (exchange.chains or self._chains(exchange)).inspect_answer
+        if exchange.request.stream:
+            await self._deliver_held(exchange, reply, chain, client)
+        elif chain:
+            await self._runner.each(Phase.INSPECT_ANSWER, chain, exchange)
+            write_back(exchange)
+
+    # ── what some stages share ──────────────────────────────────────────────────────────────
+
+    def _chains(self, exchange: LiveExchange) -> CallerChains:
+        """Return the chains of this caller and model; an endpoint need not authorize to have them."""
+        chains = exchange.chains
+        if chains is None:
+            assert exchange.principal is not None
+            model, snapshot = exchange.compiled, exchange.snapshot
+            if model is None:
+                chains = snapshot.any_chains(exchange.principal)
+            else:
+                chains = snapshot.chains(model, exchange.principal)
+            refuse_if_closed(chains)
+            exchange.chains = chains
+        return chains
+
+    async def _conduct(self, exchange: LiveExchange, conductor: Conductor[Any]) -> None:
+        """Let a model shape answer by nested calls."""
+        try:
+            answer = await conductor.run(exchange, canonical_request(exchange))
+        except (GatewayError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            self._settlement.note_failure(conductor.name, "run", error, exchange.id)
+            raise PluginFailed(conductor.name, "run", detail=f"{type(error).__name__}: {error}") from error
+        body = b"" if exchange.request.stream else exchange.endpoint.encode_answer(answer, exchange)
+        exchange.reply = Reply(body=body, usage=answer.usage, canonical=answer)
+
+    async def _deliver_held(
+        self, exchange: LiveExchange, reply: Reply, chain: Chain, client: ClientSide
+    ) -> None:
+        """Judge an answer that was held back, then write it as a stream."""
+        if reply.canonical is None:
+            raise InvalidRequest("this answer cannot be streamed")
+        if chain:
+            await self._runner.each(Phase.INSPECT_ANSWER, chain, exchange)
+            write_back(exchange)
+        writer = exchange.endpoint.writer(exchange)
+        pieces = [writer.write(event) for event in events_of(reply.canonical)]
+        pieces.append(writer.end(reply.usage))
+        client.begin_stream(exchange)
+        client.write(b"".join(pieces))

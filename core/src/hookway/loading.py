@@ -1,0 +1,331 @@
+"""Make a Runtime: load what conf.d switches on, reuse what did not change, start it, or undo everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from hookway.config.configuration import Configuration
+from hookway.config.plugin_entries import PluginEntry
+from hookway.discovery import Installed, refuse_unknown
+from hookway.manager import LoadedPlugin, PluginManager, load_class, provided_services
+from hookway.process import Process
+from hookway.resources.collections import ResourceRegistry
+from hookway.runtime import Runtime
+from hookway.services.log import PluginLog
+from hookway.services.tasks import PluginTasks
+from hookway.steps import refuse_open_listener
+from hookway_sdk import (
+    Caller,
+    ConfigError,
+    Plugin,
+    PluginError,
+    Problem,
+    Service,
+    ServiceMissing,
+    Services,
+    Settings,
+    StateUnavailable,
+    Store,
+)
+from hookway_sdk.state import State
+
+ACCESS_LOG = "sink_access_log"
+"""The plugin that ``observability.access_log: false`` switches off, as other gateways have it."""
+
+START_TIMEOUT = 30.0
+"""Seconds an instance has to start."""
+
+
+class NoState:
+    """Stands in for state while no store is on: whoever needs state gets a refusal, not a free ride."""
+
+    epoch = 0
+
+    async def apply(self, ops: Any) -> Any:
+        """Refuse."""
+        raise StateUnavailable("no store plugin is enabled; enable store_memory")
+
+    def post(self, ops: Any) -> None:
+        """Refuse."""
+        raise StateUnavailable("no store plugin is enabled; enable store_memory")
+
+    async def flush(self) -> None:
+        """There is nothing to wait for."""
+
+    async def ping(self) -> None:
+        """Refuse."""
+        raise StateUnavailable("no store plugin is enabled; enable store_memory")
+
+    def scope(self, name: str) -> State:
+        """Return itself."""
+        return self
+
+
+class Draft(msgspec.Struct):
+    """A plugin that is on, before it is made."""
+
+    entry: PluginEntry
+    installed: Installed
+    cls: type[Plugin[Any]]
+    settings: Settings
+
+
+class RuntimeLoader:
+    """Makes Runtimes of one process.
+
+    Args:
+        process: what outlives them.
+        installed: the installed plugins.
+        calls: the nested-call service.
+    """
+
+    def __init__(self, process: Process, installed: Mapping[str, Installed], calls: Caller) -> None:
+        self._process = process
+        self.installed = installed
+        self._calls = calls
+        self._tasks: dict[int, PluginTasks] = {}
+        self._candidate: tuple[Configuration, Runtime] | None = None
+
+    async def load(self, configuration: Configuration, previous: Runtime | None = None) -> Runtime:
+        """Make and start a Runtime; a failure stops what was started and leaves the previous one alone.
+
+        Asked twice for one configuration (by both roles of a process), it answers with one Runtime.
+
+        Raises:
+            StartError: a plugin is unknown, cannot be loaded, configured or started.
+        """
+        if self._candidate is not None and self._candidate[0] is configuration:
+            return self._candidate[1]
+        runtime = await self._load(configuration, previous)
+        self._candidate = (configuration, runtime)
+        return runtime
+
+    async def forget(self, configuration: Configuration, current: Runtime | None) -> None:
+        """Stop what only a refused configuration uses; harmless when it is in use or was forgotten."""
+        if self._candidate is None or self._candidate[0] is not configuration:
+            return
+        runtime = self._candidate[1]
+        self._candidate = None
+        if runtime is not current:
+            kept = {id(one) for one in current.plugins.values()} if current is not None else set()
+            await self.stop(one for one in runtime.plugins.values() if id(one) not in kept)
+
+    async def _load(self, configuration: Configuration, previous: Runtime | None) -> Runtime:
+        entries = {
+            name: entry
+            for name, entry in configuration.settings.plugins.items()
+            if entry.plugin in self.installed or not only_default(name, configuration)
+        }
+        refuse_unknown(entries, self.installed)
+        silent = not configuration.settings.observability.access_log
+        on = {
+            name: entry
+            for name, entry in entries.items()
+            if entry.enabled and not (silent and entry.plugin == ACCESS_LOG)
+        }
+        drafts = self._drafts(on, configuration)
+        started: list[LoadedPlugin] = []
+        try:
+            plugins = await self._instances(drafts, previous, started)
+            runtime = self._assemble(configuration, plugins)
+            refuse_open_listener(plugins, configuration.settings.proxy.addr.host)
+            runtime.open()
+        except BaseException:
+            await self.stop(reversed(started))
+            raise
+        return runtime
+
+    async def stop(self, plugins: Iterable[LoadedPlugin]) -> None:
+        """Stop instances and their tasks; failures are logged, since nothing depends on them any more."""
+        for loaded in plugins:
+            try:
+                await asyncio.wait_for(loaded.stop(), START_TIMEOUT)
+            except Exception as error:
+                self._process.log.error("plugin_did_not_stop", plugin=loaded.name, error=str(error))
+            tasks = self._tasks.pop(id(loaded), None)
+            if tasks is not None:
+                await tasks.stop()
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────
+
+    def _drafts(self, on: Mapping[str, PluginEntry], configuration: Configuration) -> dict[str, Draft]:
+        """Import the plugins that are on and read their settings.
+
+        Raises:
+            ConfigError: settings have problems, all of them at once.
+        """
+        drafts: dict[str, Draft] = {}
+        problems: list[Problem] = []
+        for name, entry in on.items():
+            installed = self.installed[entry.plugin]
+            cls = load_class(installed)
+            try:
+                settings = configuration.plugin_settings(entry, cls.Settings)
+            except ConfigError as error:
+                problems.extend(error.problems)
+                continue
+            drafts[name] = Draft(entry, installed, cls, settings)
+        if problems:
+            raise ConfigError(problems)
+        return drafts
+
+    async def _instances(
+        self, drafts: Mapping[str, Draft], previous: Runtime | None, started: list[LoadedPlugin]
+    ) -> dict[str, LoadedPlugin]:
+        """Make and start instances: the store first, then services, then everyone else."""
+        plugins: dict[str, LoadedPlugin] = {}
+        state: State = NoState()
+        provided: dict[type, object] = {}
+        for rank in (Store, Service, None):
+            for name, draft in drafts.items():
+                if name in plugins or not brings(draft, rank):
+                    continue
+                if rank is None:
+                    self._check_needs(name, draft, provided)
+                plugins[name] = await self._instance(name, draft, previous, state, provided, started)
+            if rank is Store:
+                state = self._state(plugins) or state
+            if rank is Service:
+                provided = provided_services(plugins)
+        return {name: plugins[name] for name in drafts}
+
+    async def _instance(
+        self,
+        name: str,
+        draft: Draft,
+        previous: Runtime | None,
+        state: State,
+        provided: Mapping[type, object],
+        started: list[LoadedPlugin],
+    ) -> LoadedPlugin:
+        """Reuse the previous instance while nothing about it changed; else make one and start it."""
+        old = previous.plugins.get(name) if previous is not None else None
+        if (
+            old is not None
+            and old.settings == draft.settings
+            and same_package(old.installed, draft.installed)
+        ):
+            return old
+        services, tasks = self._services(name, state, provided)
+        loaded = LoadedPlugin(name, draft.installed, draft.cls, draft.settings, services)
+        self._tasks[id(loaded)] = tasks
+        try:
+            await asyncio.wait_for(loaded.start(), START_TIMEOUT)
+        except TimeoutError as error:
+            raise PluginError(name, f"did not start within {START_TIMEOUT:g} s") from error
+        except (ConfigError, PluginError):
+            raise
+        except Exception as error:
+            raise PluginError(name, f"did not start: {type(error).__name__}: {error}") from error
+        started.append(loaded)
+        return loaded
+
+    def _services(
+        self, name: str, state: State, provided: Mapping[type, object]
+    ) -> tuple[Services, PluginTasks]:
+        process = self._process
+        log = PluginLog(process.operator_log, name)
+
+        def failed(task: str, error: Exception) -> None:
+            process.failures.add(1.0, name, "task")
+
+        tasks = PluginTasks(process.ticks, log, failed)
+        services = Services(
+            name,
+            http=process.http,
+            call=self._calls,
+            state=state.scope(name),
+            tasks=tasks,
+            metrics=process.metrics,
+            log=log,
+            documents=process.documents,
+            secrets=process.secrets,
+            clock=process.clock,
+            random=process.random,
+            state_dir=lambda: process.plugin_directory(name),
+            brand=process.brand,
+            emit=process.emit,
+            provided=provided,
+        )
+        return services, tasks
+
+    def _state(self, plugins: Mapping[str, LoadedPlugin]) -> State | None:
+        """Return the state of the one store that is on.
+
+        Raises:
+            PluginError: two stores are on.
+        """
+        stores = [
+            (name, kind)
+            for name, loaded in plugins.items()
+            for kind in loaded.entries
+            if isinstance(kind, Store)
+        ]
+        if len(stores) > 1:
+            names = " and ".join(name for name, _ in stores)
+            raise PluginError(stores[1][0], f"{names} are both enabled; state lives in exactly one store")
+        return stores[0][1].state() if stores else None
+
+    def _check_needs(self, name: str, draft: Draft, provided: Mapping[type, object]) -> None:
+        """Refuse a plugin whose services nobody provides.
+
+        Raises:
+            ServiceMissing: naming the service and the package to install.
+        """
+        needs = {*draft.cls.needs, *(one for kind in draft.cls.kinds for one in kind.needs)}
+        for need in needs:
+            if need not in provided:
+                word = need.__name__.lower()
+                raise ServiceMissing(
+                    name,
+                    f"needs the service {need.__name__}, which no enabled plugin provides; enable or install "
+                    f"one (pip install hookway-service-{word})",
+                )
+
+    def _assemble(self, configuration: Configuration, plugins: Mapping[str, LoadedPlugin]) -> Runtime:
+        manager = PluginManager()
+        for name in reversed(list(plugins)):
+            manager.register(name, plugins[name].plugin)
+        manager.check_pending()
+        registry = ResourceRegistry()
+        registered: set[str] = set()
+        for impl in manager.implementations("register_resources"):
+            registry.plugin = impl.plugin_name.partition(".")[0]
+            if registry.plugin not in registered:
+                registered.add(registry.plugin)
+                impl.function(registry)
+        off = self._off(configuration, registered)
+        for name in off:
+            manifest = self.installed[name].manifest
+            if manifest is not None:
+                registry.plugin_is_off(manifest)
+        return Runtime(self._process, configuration, plugins, manager, registry.compose(), off)
+
+    def _off(self, configuration: Configuration, on: set[str]) -> dict[str, str]:
+        """Return the installed plugins that are off, and why."""
+        entries = configuration.settings.plugins
+        off: dict[str, str] = {}
+        for name in self.installed:
+            if name not in on:
+                off[name] = "enabled: false" if name in entries else "not in conf.d"
+        return off
+
+
+def only_default(name: str, configuration: Configuration) -> bool:
+    """Say whether nobody but the shipped defaults asks for a plugin; then it may be missing."""
+    place = configuration.places.get(("plugins", name))
+    return place is not None and place.file.startswith("defaults/")
+
+
+def brings(draft: Draft, rank: type | None) -> bool:
+    """Say whether a plugin brings a kind of a rank; the last rank takes everyone."""
+    return rank is None or any(issubclass(kind, rank) for kind in draft.cls.kinds)
+
+
+def same_package(left: Installed, right: Installed) -> bool:
+    """Say whether two discoveries found the same code."""
+    return (left.version, left.entry_point.value) == (right.version, right.entry_point.value)

@@ -1,0 +1,1 @@
+"""From rows as sources have them to one checked set of resources."""

@@ -1,0 +1,434 @@
+"""A Runtime: the plugins that are on, their chains and endpoints, and the snapshot they serve."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hookway.attempts import AttemptLoop
+from hookway.chains import ChainRunner, Step, sorted_chain
+from hookway.config.configuration import Configuration
+from hookway.guardrails import GuardrailHost
+from hookway.lifecycle import Lifecycle, Stage
+from hookway.live_exchange import LiveExchange
+from hookway.manager import LoadedPlugin, PluginManager
+from hookway.models import ModelCompiler, UpstreamDefaults, key_tls
+from hookway.process import Process
+from hookway.resources.acceptance import ResourceSet
+from hookway.resources.collections import Collection
+from hookway.routing_table import RoutingTable
+from hookway.sending import Sender
+from hookway.settlement import Settlement
+from hookway.snapshot import RowStep, Snapshot, SnapshotCompiler, SnapshotParts
+from hookway.steps import SHARED_PHASES, StepMaker, cache_steps, collect_steps, record_chains
+from hookway.upstream import TlsSettings
+from hookway_sdk import (
+    AttemptEnded,
+    Cache,
+    Conductor,
+    ConfigBroken,
+    ConfigError,
+    Dialect,
+    Endpoint,
+    Guardrail,
+    InvalidUpstreamConfig,
+    Phase,
+    PluginError,
+    Problem,
+    Provider,
+    RemoteGuardrail,
+    Resilience,
+    Resource,
+    RowKind,
+    Strategy,
+    nearest_name,
+)
+
+REMOTE_TIMEOUT = 5.0
+"""Seconds a remote guardrail has, where neither it nor conf.d says."""
+
+NO_LIMIT = 10 * 365 * 86400.0
+"""Seconds that stand for "no limit" where a number is needed."""
+
+
+class ServedEndpoint(msgspec.Struct, frozen=True, eq=False):
+    """An endpoint and its compiled stages."""
+
+    endpoint: Endpoint
+    stages: tuple[Stage, ...]
+    plugin: str
+
+
+class RowInstances:
+    """Kinds that are made per row; an instance is kept while its row is equal."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], tuple[Any, RowKind[Any]]] = {}
+
+    def get(self, plugin: LoadedPlugin, kind: type[RowKind[Any]], resource: Resource) -> RowKind[Any]:
+        """Return the instance of a row, made anew if the row is new or changed.
+
+        Raises:
+            ValueError: the row cannot be used.
+        """
+        key = (plugin.name, f"{resource.collection}/{resource.id}")
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == resource.row:
+            kept[1].resource = resource
+            return kept[1]
+        own = kind.Row(**{name: getattr(resource.row, name) for name in kind.Row.__struct_fields__})
+        made = kind(plugin.name, own, resource, plugin.services)
+        self._kept[key] = (resource.row, made)
+        return made
+
+
+class Runtime:
+    """Everything that one conf.d configuration made; its snapshot changes with resources.
+
+    Attributes:
+        process: what outlives it.
+        configuration: what it was made from.
+        plugins: loaded plugins by instance name.
+        collections: the resource model.
+        routes: endpoints by method and path.
+        snapshot: the resources that serve now.
+        id_headers: headers from which a caller's request id is adopted.
+        body_limit: bytes of a request's body.
+        body_timeout: seconds between two pieces of it.
+        lifecycle: runs exchanges.
+    """
+
+    snapshot: Snapshot
+
+    def __init__(
+        self,
+        process: Process,
+        configuration: Configuration,
+        plugins: Mapping[str, LoadedPlugin],
+        manager: PluginManager,
+        collections: Mapping[str, Collection],
+        off: Mapping[str, str],
+    ) -> None:
+        self.process = process
+        self.configuration = configuration
+        self.settings = configuration.settings
+        self.brand = process.brand
+        self.plugins = plugins
+        self.manager = manager
+        self.collections = collections
+        self.off = off
+        accepted = self.settings.proxy.request_id.accept_headers
+        self.id_headers = (process.brand.request_id_header,) if accepted is None else accepted
+        self.body_limit = self.settings.proxy.request_body_limit or sys.maxsize
+        self.body_timeout = self.settings.proxy.body_timeout or NO_LIMIT
+        self.rows = RowInstances()
+        self._in_flight = 0
+        self._idle: asyncio.Event = asyncio.Event()
+        self._idle.set()
+        self.maker = StepMaker(self.settings.plugins)
+        self.steps = collect_steps(self.maker, plugins, manager)
+        self.runner = ChainRunner(process.note_failure)
+        self.strategies: dict[str, Strategy[Any]] = self._by_name(Strategy, "strategy_")
+        self.providers = self._providers()
+        self.defaults = upstream_defaults(configuration)
+        self.sender = self._sender()
+        self.settlement = Settlement(
+            self.runner,
+            sorted_chain(self.steps[Phase.SETTLE]),
+            record_chains(self.steps[Phase.RECORD], plugins),
+            process.journal.append,
+            process.clock,
+            process.ticks.touch,
+            process.note_failure,
+        )
+        self.lifecycle = self._lifecycle()
+        self.nested_stages = self.lifecycle.nested_stages()
+        self.routes: RoutingTable[ServedEndpoint] = RoutingTable()
+
+    def open(self) -> None:
+        """Ask the started dialects for their endpoints.
+
+        Raises:
+            PluginError: two plugins serve one path.
+        """
+        for name, loaded in self.plugins.items():
+            for kind in loaded.entries:
+                if isinstance(kind, Dialect):
+                    for endpoint in kind.endpoints():
+                        served = ServedEndpoint(endpoint, self.lifecycle.stages(endpoint), name)
+                        self.routes.add(endpoint.method, endpoint.path, served, name)
+
+    # ── requests ────────────────────────────────────────────────────────────────────────────
+
+    def entered(self) -> None:
+        """Count a request in."""
+        self._in_flight += 1
+        if self._in_flight == 1:
+            self._idle.clear()
+
+    def left(self) -> None:
+        """Count a request out."""
+        self._in_flight -= 1
+        if self._in_flight == 0:
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Wait until no request runs on it."""
+        await self._idle.wait()
+
+    async def after(self, exchange: LiveExchange) -> None:
+        """Let caches keep a good answer, now that it has left."""
+        chains = exchange.chains
+        if chains is not None and chains.store and exchange.error is None and exchange.reply is not None:
+            await self.runner.notify(Phase.STORE, chains.store, exchange)
+
+    # ── snapshots ───────────────────────────────────────────────────────────────────────────
+
+    def make_snapshot(self, resources: ResourceSet, revision: int, strict: frozenset[str]) -> Snapshot:
+        """Compile resources.
+
+        Args:
+            strict: sources of which one bad row refuses everything.
+
+        Raises:
+            ConfigError: rows that passed their schema and cannot be used.
+        """
+        self._check_strategies(resources)
+        rejected = self._unusable_trust(resources)
+        closed_for_all = [reason for (name, _), reason in resources.closed.items() if name == "guardrails"]
+        conductors = self._conductors(resources, rejected)
+        parts = SnapshotParts(
+            resources,
+            ModelCompiler(
+                resources.rows.get("models", ()),
+                resources.rows.get("provider_keys", ()),
+                self.providers,
+                self.defaults,
+                self.brand.header_prefix,
+                resources.closed | self._vendors_off(resources),
+            ),
+            conductors,
+            self.steps,
+            self._row_steps(resources, rejected, closed_for_all),
+            closed_for_all[0] if closed_for_all else "",
+        )
+        snapshot = Snapshot(revision, parts)
+        compiler = SnapshotCompiler(snapshot)
+        for loaded in self.plugins.values():
+            for kind in loaded.entries:
+                kind.compile(compiler)
+        for impl in self.manager.implementations("compile_resources"):
+            impl.function(compiler)
+        refuse_strict([*rejected, *compiler.rejected], strict)
+        return snapshot
+
+    def _row_steps(
+        self, resources: ResourceSet, rejected: list[tuple[Resource, str]], closed: list[str]
+    ) -> Sequence[RowStep]:
+        """Return the steps of guardrail and cache rows; a guardrail that cannot run closes everything."""
+        steps: list[RowStep] = []
+        for collection, field in (("guardrails", "kind"), ("cache_policies", "backend")):
+            for resource in resources.rows.get(collection, ()):
+                if not resource.row.enabled:
+                    continue
+                loaded, kind = self._row_kind(collection, getattr(resource.row, field))
+                try:
+                    made = self.rows.get(loaded, kind, resource)
+                except ValueError as error:
+                    rejected.append((resource, str(error)))
+                    if collection == "guardrails":
+                        closed.append(f"guardrail '{resource.name}' cannot run: {error}")
+                    continue
+                steps.append(self._steps_of_row(loaded.name, made))
+        return steps
+
+    def _steps_of_row(self, plugin: str, made: RowKind[Any]) -> RowStep:
+        if isinstance(made, Cache):
+            row = made.resource.row
+            return RowStep(made, cache_steps(self.maker, plugin, made, row.order, row.name))
+        assert isinstance(made, (Guardrail, RemoteGuardrail))
+        entry = self.settings.plugins.get(plugin)
+        said = entry.timeout if entry is not None else None
+        own: float = getattr(made, "timeout", REMOTE_TIMEOUT)
+        deadline = own if said is None else said
+        priority, origin = self.maker.priority(plugin, Phase.INSPECT_REQUEST, made.priority)
+        steps = GuardrailHost(made, deadline).steps(plugin, priority, origin)
+        answer_priority, answer_origin = self.maker.priority(plugin, Phase.INSPECT_ANSWER, made.priority)
+        if Phase.INSPECT_ANSWER in steps:
+            steps[Phase.INSPECT_ANSWER] = msgspec.structs.replace(
+                steps[Phase.INSPECT_ANSWER], priority=answer_priority, origin=answer_origin
+            )
+        return RowStep(made, steps)
+
+    def _row_kind(self, collection: str, word: str) -> tuple[LoadedPlugin, type[RowKind[Any]]]:
+        """Return the plugin and class that serve a kind of row."""
+        prefix = "guardrail_" if collection == "guardrails" else "cache_"
+        bases = (Guardrail, RemoteGuardrail) if collection == "guardrails" else (Cache,)
+        for loaded in self.plugins.values():
+            for kind in loaded.row_kinds:
+                if issubclass(kind, bases) and loaded.name == prefix + word:
+                    return loaded, kind
+        raise ConfigBroken(f"no plugin serves {collection} of kind '{word}'")
+
+    def _conductors(
+        self, resources: ResourceSet, rejected: list[tuple[Resource, str]]
+    ) -> Mapping[str, Conductor[Any]]:
+        """Return the conductors of models that have a plugin's shape."""
+        found: dict[str, Conductor[Any]] = {}
+        for loaded in self.plugins.values():
+            for kind in loaded.row_kinds:
+                if not issubclass(kind, Conductor):
+                    continue
+                for resource in resources.rows.get("models", ()):
+                    fields = getattr(resource.row, kind.shape, None)
+                    if fields is None:
+                        continue
+                    try:
+                        found[resource.id] = kind(loaded.name, fields, resource, loaded.services)
+                    except ValueError as error:
+                        rejected.append((resource, str(error)))
+        return found
+
+    def _vendors_off(self, resources: ResourceSet) -> dict[tuple[str, str], str]:
+        """Return the models of vendors that conf.d switched off, closed."""
+        off = {name for name, on in self.settings.vendors.items() if not on}
+        return {
+            (
+                "models",
+                one.id,
+            ): f"model '{one.name}' is of vendor '{one.row.provider}', which conf.d switched off"
+            for one in resources.rows.get("models", ())
+            if one.row.provider in off
+        }
+
+    def _unusable_trust(self, resources: ResourceSet) -> list[tuple[Resource, str]]:
+        """Load the trust of every account that has its own, now and not at its first request."""
+        found: list[tuple[Resource, str]] = []
+        for resource in resources.rows.get("provider_keys", ()):
+            own = resource.row.tls
+            if own.ca_cert is not None or not own.verify:
+                try:
+                    self.process.tls.get(key_tls(own, self.defaults.tls))
+                except InvalidUpstreamConfig as error:
+                    found.append((resource, error.message))
+        return found
+
+    def _check_strategies(self, resources: ResourceSet) -> None:
+        """Refuse groups whose strategy no plugin serves.
+
+        Raises:
+            ConfigError: naming them, and the nearest strategy.
+        """
+        problems = [
+            Problem(
+                key=f'models "{one.name}".routing.strategy',
+                message=f"no enabled plugin serves strategy '{one.row.routing.strategy}'",
+                expected="one of " + (", ".join(sorted(self.strategies)) or "none is enabled"),
+                nearest=nearest_name(one.row.routing.strategy, self.strategies),
+                place=one.place,
+            )
+            for one in resources.rows.get("models", ())
+            if one.row.routing is not None and one.row.routing.strategy not in self.strategies
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+    # ── making ──────────────────────────────────────────────────────────────────────────────
+
+    def _by_name(self, base: type[Strategy[Any]], prefix: str) -> dict[str, Strategy[Any]]:
+        found: dict[str, Strategy[Any]] = {}
+        for name, loaded in self.plugins.items():
+            for kind in loaded.entries:
+                if isinstance(kind, base):
+                    found[name.removeprefix(prefix)] = kind
+        return found
+
+    def _providers(self) -> dict[str, Provider[Any]]:
+        """Return providers by the vendor and adapter words they serve.
+
+        Raises:
+            PluginError: two serve one word.
+        """
+        found: dict[str, Provider[Any]] = {}
+        for name, loaded in self.plugins.items():
+            suffix = name.partition(".")[2]
+            for kind in loaded.entries:
+                if not isinstance(kind, Provider):
+                    continue
+                for adapter in kind.adapters:
+                    word = f"{adapter}.{suffix}" if suffix else adapter
+                    if word in found:
+                        raise PluginError(name, f"serves '{word}', as {found[word].name} does; disable one")
+                    found[word] = kind
+        return found
+
+    def _sender(self) -> Sender:
+        process = self.process
+        return Sender(
+            process.transport,
+            process.wheel,
+            process.clock,
+            process.random,
+            self.defaults,
+            self.brand.request_id_header,
+            self.settings.downstream.sse_keepalive_interval_secs,
+        )
+
+    def _lifecycle(self) -> Lifecycle:
+        ended: list[tuple[str, Callable[..., None]]] = []
+        for name, loaded in self.plugins.items():
+            for kind in loaded.entries:
+                if isinstance(kind, Resilience) and type(kind).ended is not Resilience.ended:
+                    ended.append((name, kind.ended))
+        attempts = AttemptLoop(
+            self.sender,
+            self.runner,
+            self.strategies,
+            ended,
+            self.settlement.emit if self.settlement.wants(AttemptEnded) else None,
+            self.process.note_failure,
+        )
+        shared = {phase: sorted_chain(self.steps[phase]) for phase in SHARED_PHASES}
+        return Lifecycle(attempts, self.settlement, self.runner, shared)
+
+    def chain_of(self, phase: Phase) -> tuple[Step, ...]:
+        """Return a phase's steps that are the same for every caller, for ``hookway hooks``."""
+        return sorted_chain(self.steps[phase])
+
+
+def upstream_defaults(configuration: Configuration) -> UpstreamDefaults:
+    """Return what the ``upstream`` section says about attempts; 0 is "none" there."""
+    upstream = configuration.settings.upstream
+    tls = upstream.tls
+    return UpstreamDefaults(
+        timeout=upstream.timeout_ms / 1000 or None,
+        stream_timeout=upstream.stream_timeout_ms / 1000 or None,
+        connect_timeout=upstream.connect_timeout_ms / 1000 or None,
+        retries=upstream.retries,
+        tls=TlsSettings(
+            ca_file=tls.ca_file,
+            client_cert_file=tls.client_cert_file,
+            client_key_file=tls.client_key_file,
+            verify=tls.verify,
+        ),
+        answer_limit=upstream.answer_limit,
+    )
+
+
+def refuse_strict(rejected: Sequence[tuple[Resource, str]], strict: frozenset[str]) -> None:
+    """Refuse a snapshot in which rows of strict sources cannot be used.
+
+    Raises:
+        ConfigError: with all of them.
+    """
+    problems = [
+        Problem(key=f'{one.collection} "{one.name}"', message=reason, place=one.place)
+        for one, reason in rejected
+        if one.source in strict
+    ]
+    if problems:
+        raise ConfigError(problems)

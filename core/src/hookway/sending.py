@@ -1,0 +1,308 @@
+"""Send one attempt and take its answer: relayed where both sides speak one wire, else translated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hookway.client_side import ClientSide
+from hookway.deadlines import DeadlineWheel
+from hookway.framing import SseFramer
+from hookway.live_exchange import LiveExchange
+from hookway.local_answers import open_local
+from hookway.models import Road, Route, UpstreamDefaults
+from hookway.overrides import header_variables
+from hookway.streaming import StreamPipe
+from hookway.upstream.request import UpstreamRequest
+from hookway.upstream.response import UpstreamResponse
+from hookway.upstream.transport import Transport
+from hookway_sdk import (
+    Attempt,
+    ChatAnswer,
+    ChatRequest,
+    Clock,
+    Deployment,
+    Framer,
+    GatewayError,
+    LocalAnswer,
+    Provider,
+    Random,
+    Reply,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUndecodable,
+    close_envelope,
+    open_envelope,
+)
+
+ERROR_LIMIT = 64 * 1024
+"""Bytes of an upstream's error answer that are read."""
+
+
+class Sender:
+    """Sends attempts; one per Runtime.
+
+    Args:
+        transport: connections to upstreams.
+        wheel: deadlines of the worker.
+        clock: time.
+        random: chance, for back-off.
+        defaults: deployment-wide answers to what models do not say.
+        request_id_header: header in which upstreams get the request id.
+        keep_alive: seconds of silence after which a stream gets a comment, 0 for none.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        wheel: DeadlineWheel,
+        clock: Clock,
+        random: Random,
+        defaults: UpstreamDefaults,
+        request_id_header: str,
+        keep_alive: float,
+    ) -> None:
+        self._transport = transport
+        self._wheel = wheel
+        self.clock = clock
+        self.random = random
+        self.defaults = defaults
+        self._request_id_header = request_id_header
+        self._keep_alive = keep_alive
+
+    async def call(self, exchange: LiveExchange, attempt: Attempt, route: Route) -> None:
+        """Send an attempt whose answer is taken whole, and set the exchange's reply.
+
+        Raises:
+            GatewayError: it failed.
+        """
+        wire = exchange.endpoint.wire
+        held = exchange.request.stream
+        road = route.road(wire, False)
+        provider = provider_of(route)
+        response = await self._open(exchange, attempt, route, road, stream=False)
+        body = await response.read(self.defaults.answer_limit)
+        if not attempt.first_byte:
+            attempt.first_byte = self.clock.monotonic()
+        if not road.relay or held:
+            answer = provider.decode(body, attempt.candidate.deployment)
+            note_answer(exchange, attempt, answer)
+            encoded = b"" if held or not wire else exchange.endpoint.encode_answer(answer, exchange)
+            exchange.reply = Reply(body=encoded, usage=attempt.usage, canonical=answer)
+            return
+        try:
+            envelope = open_envelope(body)
+        except msgspec.DecodeError as error:
+            raise UpstreamUndecodable("not a JSON object") from error
+        facts = provider.facts(envelope, road.wire)
+        attempt.usage = facts.usage
+        attempt.upstream_id = facts.upstream_id
+        attempt.upstream_model = facts.upstream_model
+        exchange.stop_reason = facts.stop_reason
+        relayed = close_envelope(exchange.endpoint.relay_answer(envelope, exchange))
+        exchange.reply = Reply(body=relayed, usage=facts.usage)
+
+    async def stream(
+        self, exchange: LiveExchange, attempt: Attempt, route: Route, client: ClientSide
+    ) -> None:
+        """Send an attempt and push its answer to the client while it comes.
+
+        Raises:
+            GatewayError: it failed before anything was committed. After that, errors end the stream
+                in the dialect's own form and stand in ``exchange.error``.
+        """
+        endpoint = exchange.endpoint
+        road = route.road(endpoint.wire, True)
+        provider = provider_of(route)
+        response = await self._open(exchange, attempt, route, road, stream=True)
+        own_framer = provider.framer()
+        if own_framer is None and is_document(response):
+            raise await read_document(provider, response, attempt.candidate.deployment)
+        framer: Framer = own_framer or SseFramer()
+        pipe = StreamPipe(
+            exchange,
+            attempt,
+            client,
+            provider.reader(attempt.candidate.deployment, road.wire),
+            endpoint.writer(exchange),
+            framer,
+            relay=road.relay,
+            now=self.clock.monotonic,
+        )
+        try:
+            pipe.attach(response, self._wheel, self._keep_alive)
+            await pipe.finished
+        except asyncio.CancelledError:
+            pipe.note_partial()
+            raise
+        finally:
+            pipe.detach()
+
+    def explicit_timeout(self, exchange: LiveExchange, route: Route) -> bool:
+        """Say whether the deadline of an attempt was set on its model or group."""
+        try:
+            return route.road(exchange.endpoint.wire, exchange.request.stream).explicit_timeout
+        except GatewayError:
+            return False
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────
+
+    async def _open(
+        self, exchange: LiveExchange, attempt: Attempt, route: Route, road: Road, *, stream: bool
+    ) -> UpstreamResponse:
+        """Send the request and return the answer's head, a good one.
+
+        Raises:
+            UpstreamError: no answer, or one with an error status.
+        """
+        provider = provider_of(route)
+        body, headers = self._encode(exchange, attempt, route, road, provider, stream)
+        attempt.dispatched = True
+        if road.head is None:
+            answer: LocalAnswer = await provider.answer(attempt.candidate.deployment, body, stream)
+            response = open_local(answer)
+        else:
+            if type(provider).sign is not Provider.sign:
+                target = provider.target(attempt.candidate.deployment, road.wire, stream)
+                headers += await provider.sign(attempt.candidate.deployment, target, body)
+            response = await self._transport.open(UpstreamRequest(road.head, headers, body), road.timeouts)
+        attempt.status = response.status
+        if 200 <= response.status < 300:
+            return response
+        raise await read_error(provider, response)
+
+    def _encode(
+        self,
+        exchange: LiveExchange,
+        attempt: Attempt,
+        route: Route,
+        road: Road,
+        provider: Provider[Any],
+        stream: bool,
+    ) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+        """Return the body for the upstream and the headers that are this request's own."""
+        deployment = attempt.candidate.deployment
+        headers: tuple[tuple[str, str], ...] = ((self._request_id_header, exchange.id), *attempt.headers)
+        if road.relay:
+            envelope = dict(exchange.request.sealed())
+            if exchange.request.stream and not stream:
+                envelope.pop("stream", None)
+                envelope.pop("stream_options", None)
+            envelope = provider.relay_request(envelope, deployment, road.wire, stream)
+            if route.body_change is not None:
+                route.body_change(envelope)
+            body = close_envelope(envelope)
+        else:
+            request = canonical_request(exchange)
+            if request.stream is not stream:
+                request = msgspec.structs.replace(request, stream=stream)
+            encoded = provider.encode(request, deployment)
+            exchange.dropped = encoded.dropped
+            headers += encoded.headers
+            body = encoded.body
+            if route.body_change is not None:
+                envelope = open_envelope(body)
+                route.body_change(envelope)
+                body = close_envelope(envelope)
+        if route.header_change is not None:
+            taken = {name.lower() for name, _ in headers}
+            lines = route.header_change.lines(exchange, lambda: header_variables(exchange))
+            headers += tuple(line for line in lines if line[0] not in taken and not fixed(road, line[0]))
+        return body, headers
+
+
+def provider_of(route: Route) -> Provider[Any]:
+    """Return a route's provider; its road would not exist without one."""
+    assert route.provider is not None
+    return route.provider
+
+
+def fixed(road: Road, name: str) -> bool:
+    """Say whether the provider itself set a header."""
+    return road.head is not None and any(known.lower() == name for known, _ in road.head.headers)
+
+
+def canonical_request(exchange: LiveExchange) -> ChatRequest:
+    """Return the request in canonical form, made once per exchange."""
+    if exchange.canonical is None:
+        exchange.canonical = exchange.request.canonical()
+    return exchange.canonical
+
+
+def note_answer(exchange: LiveExchange, attempt: Attempt, answer: ChatAnswer) -> None:
+    """Keep what a translated answer says of itself."""
+    attempt.usage = answer.usage.copy()
+    attempt.upstream_id = answer.id
+    attempt.upstream_model = answer.model
+    if answer.choices:
+        first = answer.choices[0]
+        exchange.stop_reason = first.stop_detail or first.stop_reason
+
+
+async def read_error(provider: Provider[Any], response: UpstreamResponse) -> UpstreamError:
+    """Read an error answer and let the provider say what it means."""
+    status = response.status
+    body = await read_up_to(response, ERROR_LIMIT)
+    headers: Mapping[str, str] = dict(response.headers.items())
+    try:
+        return provider.error(status, headers, body)
+    except Exception as error:
+        return UpstreamRefused(status, detail=f"its error could not be read: {error!r}")
+
+
+def is_document(response: UpstreamResponse) -> bool:
+    """Say whether a document came where server-sent events were asked for; servers misname the latter."""
+    return (response.headers.get("content-type") or "").startswith(("text/html", "application/json"))
+
+
+async def read_document(
+    provider: Provider[Any], response: UpstreamResponse, deployment: Deployment
+) -> UpstreamError:
+    """Read a document that came in place of a stream, and say what is wrong: an error inside it, or that."""
+    body = await read_up_to(response, ERROR_LIMIT)
+    try:
+        provider.decode(body, deployment)
+    except UpstreamError as error:
+        return error
+    return UpstreamUndecodable("not a stream of events")
+
+
+async def read_up_to(response: UpstreamResponse, limit: int) -> bytes:
+    """Read the first bytes of a body; an answer that cannot be read further counts as far as it came."""
+    taken = FirstBytes(response, limit)
+    response.start(taken)
+    try:
+        await taken.finished
+    except asyncio.CancelledError:
+        response.abort()
+        raise
+    return bytes(taken.body)
+
+
+class FirstBytes:
+    """Receives the first bytes of a body and then drops the connection."""
+
+    def __init__(self, response: UpstreamResponse, limit: int) -> None:
+        self._response = response
+        self._limit = limit
+        self.body = bytearray()
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def data(self, chunk: bytes) -> None:
+        """Keep what fits."""
+        self.body += chunk[: self._limit - len(self.body)]
+        if len(self.body) >= self._limit and not self.finished.done():
+            self._response.abort()
+            self.finished.set_result(None)
+
+    def end(self) -> None:
+        """The body is complete."""
+        if not self.finished.done():
+            self.finished.set_result(None)
+
+    def failed(self, error: UpstreamError) -> None:
+        """The rest will not come; the status says enough."""
+        self.end()

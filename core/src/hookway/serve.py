@@ -1,0 +1,237 @@
+"""The serving role: listeners, the Runtime that serves, and the end of both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from hookway.config.addresses import Address
+from hookway.config.settings import ListenerTls, ProxySettings
+from hookway.health import Health
+from hookway.link import Update
+from hookway.loading import RuntimeLoader
+from hookway.process import Process
+from hookway.runtime import NO_LIMIT, Runtime
+from hookway.server.answers import HeadWriter
+from hookway.server.client_context import RealAddress, new_request_id
+from hookway.server.fallback_errors import fallback_body
+from hookway.server.operators import OperatorListener
+from hookway.server.protocol import ConnectionSettings, GatewayServer
+from hookway.server.reception import Reception
+from hookway.snapshot import Snapshot
+from hookway_sdk import ConfigApplied, StartError
+
+READ_BUFFER = 256 * 1024
+"""Bytes of a request body that are buffered before the client has to wait."""
+
+POLL = 0.05
+"""Seconds between looks at the number of requests in flight while draining."""
+
+
+class ServeRole:
+    """One serving worker.
+
+    Attributes:
+        runtime: what serves requests that begin now.
+        in_flight: requests whose answer is not complete.
+        draining: answers close their connections.
+        health: what probes report.
+    """
+
+    runtime: Runtime
+
+    def __init__(self, process: Process, loader: RuntimeLoader) -> None:
+        self.process = process
+        self.wheel = process.wheel
+        self.ticks = process.ticks
+        self.clock = process.clock
+        self.health = Health()
+        self.in_flight = 0
+        self._loader = loader
+        self._prepared: dict[int, tuple[Runtime, Snapshot]] = {}
+        self._servers: list[asyncio.Server] = []
+        self._gateway: GatewayServer | None = None
+        self._operators: dict[str, OperatorListener] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._started = False
+
+    @property
+    def current(self) -> Runtime | None:
+        """What serves now, ``None`` before the first configuration."""
+        return self.runtime if self._started else None
+
+    @property
+    def draining(self) -> bool:
+        """Whether the process is ending."""
+        return self.health.draining
+
+    # ── configuration ───────────────────────────────────────────────────────────────────────
+
+    async def prepare(self, update: Update) -> None:
+        """Make what an update needs (see :class:`hookway.link.Worker`)."""
+        current = self.current
+        if update.configuration is not None:
+            runtime = await self._loader.load(update.configuration, current)
+        elif current is not None:
+            runtime = current
+        else:
+            raise StartError("the first update has to bring a configuration")
+        snapshot = runtime.make_snapshot(update.resources, update.revision, update.strict)
+        self._prepared[update.revision] = (runtime, snapshot)
+
+    def commit(self, revision: int) -> None:
+        """Use what was prepared."""
+        runtime, snapshot = self._prepared.pop(revision)
+        runtime.snapshot = snapshot
+        previous = self.current
+        fresh = runtime is not previous
+        self.runtime = runtime
+        self._started = True
+        self.health.configured = True
+        self.process.listener = runtime.settlement.emit
+        if fresh and previous is not None:
+            task = asyncio.get_running_loop().create_task(self._retire(previous))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        self.process.emit(
+            ConfigApplied(
+                at=self.clock.now(),
+                kind="runtime" if fresh else "snapshot",
+                revision=revision,
+                ok=True,
+                counts=snapshot.resources.counts(),
+            )
+        )
+
+    async def discard(self, revision: int) -> None:
+        """Forget what was prepared."""
+        runtime, _ = self._prepared.pop(revision)
+        await self._loader.forget(runtime.configuration, self.current)
+
+    async def _retire(self, old: Runtime) -> None:
+        """Stop what only an old Runtime used, once its last request is over."""
+        await old.drained()
+        kept = {id(one) for one in self.runtime.plugins.values()}
+        await self._loader.stop(one for one in old.plugins.values() if id(one) not in kept)
+
+    # ── listeners ───────────────────────────────────────────────────────────────────────────
+
+    async def listen(self) -> Address:
+        """Bind the callers' listener and those of operators that anyone serves.
+
+        Returns:
+            The address that callers reach.
+
+        Raises:
+            StartError: an address cannot be bound, or a certificate cannot be read.
+        """
+        settings = self.runtime.settings
+        proxy = settings.proxy
+        heads = HeadWriter(self.process.brand.server, self.process.brand.request_id_header)
+        real_ip = proxy.real_ip
+        real_address = RealAddress(
+            [one.network for one in real_ip.trusted_proxies], str(real_ip.header), real_ip.recursive
+        )
+        reception = Reception(self, heads, real_address)
+        connections = ConnectionSettings(
+            reception.handle,
+            heads,
+            fallback_body,
+            new_request_id,
+            self.wheel,
+            proxy.head_timeout,
+            lambda error: self.process.note_failure("core", "reception", error, ""),
+        )
+        self._gateway = GatewayServer(connections, **server_options(self.runtime, proxy))
+        address = await self._bind(self._gateway, proxy.addr, proxy.tls)
+        await self._listen_for_operators()
+        return address
+
+    async def _listen_for_operators(self) -> None:
+        settings = self.runtime.settings
+        admin, metrics = settings.admin, settings.observability.metrics.prometheus
+        for name, enabled, addr, tls in (
+            ("admin", admin.enabled, admin.addr, admin.tls),
+            ("metrics", metrics.enabled, metrics.addr, None),
+        ):
+            listener = OperatorListener(name, self.runtime, self.health)
+            if enabled and listener.routes:
+                self._operators[name] = listener
+                await self._bind(listener.server(), addr, tls)
+
+    async def _bind(
+        self, factory: Callable[[], asyncio.BaseProtocol], addr: Address, tls: ListenerTls | None
+    ) -> Address:
+        loop = asyncio.get_running_loop()
+        try:
+            server = await loop.create_server(
+                factory, addr.host, addr.port, ssl=server_context(tls) if tls else None, backlog=1024
+            )
+        except OSError as error:
+            raise StartError(
+                f"cannot listen on {addr.host}:{addr.port}: {error.strerror or error}; is another gateway "
+                "running, or is the address not this machine's?"
+            ) from error
+        self._servers.append(server)
+        bound = server.sockets[0].getsockname()
+        return Address(str(bound[0]), int(bound[1]))
+
+    # ── the end ─────────────────────────────────────────────────────────────────────────────
+
+    async def drain(self, at_least: float) -> None:
+        """Report not ready, go on accepting for a while, and wait until nothing is in flight."""
+        self.health.draining = True
+        self.process.log.info("draining", in_flight=self.in_flight, accepting_for=at_least)
+        await asyncio.sleep(at_least)
+        since = self.clock.monotonic()
+        while self.in_flight:
+            await asyncio.sleep(POLL)
+            if self.clock.monotonic() - since > 5:
+                since = self.clock.monotonic()
+                self.process.log.info("still_draining", in_flight=self.in_flight)
+        self.process.log.info("drain complete")
+
+    async def close(self) -> None:
+        """Close listeners, connections and plugins; what is still in flight is cancelled and settled."""
+        for server in self._servers:
+            server.close()
+        if self._gateway is not None:
+            with contextlib.suppress(TimeoutError):
+                await self._gateway.shutdown(1.0)
+        for listener in self._operators.values():
+            await listener.close()
+        if self._retiring:
+            await asyncio.gather(*self._retiring, return_exceptions=True)
+        if self._started:
+            await self._loader.stop(reversed(list(self.runtime.plugins.values())))
+
+
+def server_options(runtime: Runtime, proxy: ProxySettings) -> dict[str, object]:
+    """Return aiohttp's options for the callers' listener."""
+    idle = runtime.settings.downstream.idle_timeout_secs
+    return {
+        "keepalive_timeout": idle or NO_LIMIT,
+        "max_line_size": proxy.line_limit,
+        "max_field_size": proxy.header_limit,
+        "read_bufsize": READ_BUFFER,
+    }
+
+
+def server_context(tls: ListenerTls) -> ssl.SSLContext:
+    """Return a listener's TLS context.
+
+    Raises:
+        StartError: a file cannot be read, or they do not fit.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(Path(tls.cert_file), Path(tls.key_file))
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(
+            f"the certificate {tls.cert_file} with key {tls.key_file} cannot be used: {error}"
+        ) from error
+    return context

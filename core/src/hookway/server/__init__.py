@@ -1,0 +1,1 @@
+"""The listeners: aiohttp's low-level server, with answers written by us."""

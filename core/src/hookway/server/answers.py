@@ -1,0 +1,90 @@
+"""Heads and bodies of answers, written straight to the connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from http import HTTPStatus
+
+REASONS = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
+
+_OWN = frozenset({"content-length", "content-type", "transfer-encoding", "connection", "server", "date"})
+
+
+class DateLine:
+    """The ``date`` header, rendered once a second (RFC 9110 6.6.1)."""
+
+    __slots__ = ("_line", "_second")
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._line = b""
+
+    def get(self) -> bytes:
+        """Return the header line for now."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._line = b"date: " + formatdate(second, usegmt=True).encode() + b"\r\n"
+        return self._line
+
+
+class HeadWriter:
+    """Renders response heads; the fixed part of each (status, content type) is made once.
+
+    Args:
+        server: value of the ``Server`` header.
+        request_id_header: name of the header that carries the request id.
+    """
+
+    def __init__(self, server: str, request_id_header: str) -> None:
+        self._server = server.encode("latin-1")
+        self._id_name = b"\r\n" + request_id_header.encode("latin-1") + b": "
+        self._starts: dict[tuple[int, str], bytes] = {}
+        self._date = DateLine()
+
+    def render(
+        self,
+        status: int,
+        content_type: str,
+        request_id: str,
+        *,
+        length: int | None,
+        keep_alive: bool,
+        old: bool = False,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> bytes:
+        """Return a head, blank line included.
+
+        Args:
+            length: bytes of the body; ``None`` for chunked (or, for ``old`` clients, until the close).
+            old: the client speaks HTTP/1.0.
+            headers: further lines, safe ones; names the gateway owns are left out.
+        """
+        start = self._starts.get((status, content_type))
+        if start is None:
+            start = self._starts[status, content_type] = self._start(status, content_type)
+        parts = [start, self._date.get()]
+        if length is not None:
+            parts.append(b"content-length: %d" % length)
+        elif not old:
+            parts.append(b"transfer-encoding: chunked")
+        else:
+            parts.append(b"cache-control: no-store")
+        parts.append(self._id_name)
+        parts.append(request_id.encode("latin-1", "replace"))
+        for name, value in headers:
+            if name.lower() not in _OWN:
+                parts.append(f"\r\n{name}: {value}".encode("latin-1", "replace"))
+        if not keep_alive:
+            parts.append(b"\r\nconnection: close")
+        elif old:
+            parts.append(b"\r\nconnection: keep-alive")
+        parts.append(b"\r\n\r\n")
+        return b"".join(parts)
+
+    def _start(self, status: int, content_type: str) -> bytes:
+        kind = f"content-type: {content_type}\r\n" if content_type else ""
+        line = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\n"
+        return line.encode() + b"server: " + self._server + b"\r\n" + kind.encode("latin-1")

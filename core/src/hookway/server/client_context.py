@@ -1,0 +1,108 @@
+"""Who is calling: request id, address behind trusted proxies, credential, user agent."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Sequence
+
+from multidict import CIMultiDictProxy
+
+from hookway.models import Network, within
+from hookway_sdk import Credential, Secret
+
+LONGEST_ID = 256
+LONGEST_AGENT = 256
+
+_HEX = "{:032x}".format
+
+
+def new_request_id(source: random.Random | None = None) -> str:
+    """Return a UUIDv4 in its usual form (a quarter of the cost of ``uuid.uuid4``)."""
+    bits = (source or random).getrandbits(128)
+    bits = bits & ~(0xF << 76) | 4 << 76
+    bits = bits & ~(0x3 << 62) | 2 << 62
+    text = _HEX(bits)
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def request_id(headers: CIMultiDictProxy[str], accepted: Sequence[str]) -> str:
+    """Adopt the first usable caller's id, or make one; an unusable one is ignored, never refused."""
+    for name in accepted:
+        value = headers.get(name)
+        if (
+            value
+            and len(value) <= LONGEST_ID
+            and value.isascii()
+            and value.isprintable()
+            and " " not in value
+        ):
+            return value
+    return new_request_id()
+
+
+def credential(headers: CIMultiDictProxy[str]) -> Credential | None:
+    """Read the caller's credential.
+
+    ``Authorization`` has to be ``Bearer`` and wins; ``x-api-key`` counts only where it is absent.
+    """
+    authorization = headers.get("authorization")
+    if authorization is not None:
+        if not authorization.startswith("Bearer "):
+            return None
+        token = authorization[7:].strip()
+        return Credential("bearer", Secret(token)) if token and token.isascii() else None
+    token = headers.get("x-api-key", "").strip()
+    return Credential("x-api-key", Secret(token)) if token and token.isascii() else None
+
+
+def user_agent(headers: CIMultiDictProxy[str]) -> str:
+    """Return the caller's user agent, shortened and without control characters."""
+    agent = headers.get("user-agent", "")
+    if agent.isprintable() and len(agent) <= LONGEST_AGENT:
+        return agent
+    return "".join(one for one in agent if one.isprintable())[:LONGEST_AGENT]
+
+
+class RealAddress:
+    """Finds the client's address behind proxies that are trusted.
+
+    Args:
+        trusted: networks of the proxies.
+        header: the header they write.
+        recursive: skip further trusted addresses from the right.
+    """
+
+    def __init__(self, trusted: Sequence[Network], header: str, recursive: bool) -> None:
+        self._trusted = tuple(trusted)
+        self._header = header
+        self._recursive = recursive
+        self.believes_anyone = bool(self._trusted)
+
+    def find(self, peer: str, headers: CIMultiDictProxy[str]) -> str:
+        """Return the client's address; the peer's own where it is not a trusted proxy."""
+        if not self._trusted or not within(self._trusted, peer):
+            return peer
+        items = ",".join(headers.getall(self._header, [])).split(",")
+        addresses = [one for one in map(bare_address, items) if one]
+        if not addresses:
+            return peer
+        if not self._recursive:
+            return addresses[-1]
+        for address in reversed(addresses):
+            if not within(self._trusted, address):
+                return address
+        return addresses[0]
+
+
+def bare_address(item: str) -> str:
+    """Return the address in a forwarding item, without port and brackets; ``""`` if there is none."""
+    text = item.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""

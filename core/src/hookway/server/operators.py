@@ -1,0 +1,96 @@
+"""A listener for operators: routes that plugins contribute, each with its own guard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from aiohttp import web
+
+from hookway.routing_table import RoutingTable
+from hookway_sdk import Admin, Guard, OperatorReply, OperatorRequest, OperatorRoute
+
+if TYPE_CHECKING:
+    from hookway.health import Health
+    from hookway.runtime import Runtime
+
+BODY_LIMIT = 16 * 1024 * 1024
+
+
+class OperatorListener:
+    """One listener (``admin`` or ``metrics``) and its routes.
+
+    A route guarded by admin keys refuses everyone until a plugin that knows admin keys is on.
+    """
+
+    def __init__(self, name: str, runtime: Runtime, health: Health) -> None:
+        self._health = health
+        self._process = runtime.process
+        self._server: web.Server | None = None
+        self._table: RoutingTable[OperatorRoute] = RoutingTable()
+        self.routes = 0
+        for plugin, loaded in runtime.plugins.items():
+            for kind in loaded.entries:
+                if not isinstance(kind, Admin):
+                    continue
+                for route in kind.routes():
+                    if route.listener == name:
+                        self._table.add(route.method, route.path, route, plugin)
+                        self.routes += 1
+
+    def server(self) -> Any:
+        """Return the protocol factory of the listener."""
+        self._server = web.Server(cast("Any", self.handle), access_log=None, handler_cancellation=True)
+        return self._server
+
+    async def close(self) -> None:
+        """Close the listener's connections."""
+        if self._server is not None:
+            await self._server.shutdown(1.0)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request."""
+        path = request.rel_url.raw_path
+        if request.method in ("GET", "HEAD") and path in ("/livez", "/readyz"):
+            status, text = self._health.probe(path, verbose="verbose" in request.query_string)
+            return web.Response(status=status, text=text)
+        route = self._table.find(request.method, path)
+        if route is None:
+            return self._nothing_here(path)
+        if route.guard is Guard.ADMIN:
+            return error_response(401, "missing or malformed admin authorization")
+        body = await request.content.read(BODY_LIMIT + 1)
+        if len(body) > BODY_LIMIT:
+            return error_response(413, f"request body exceeds {BODY_LIMIT}-byte limit")
+        try:
+            reply: OperatorReply = await route.handler(
+                OperatorRequest(
+                    request.method,
+                    path,
+                    request.query_string,
+                    {name.lower(): value for name, value in request.headers.items()},
+                    body,
+                    request.remote or "",
+                )
+            )
+        except Exception as error:
+            self._process.note_failure("admin", path, error, "")
+            return error_response(500, "the request could not be served; the log says why")
+        return web.Response(
+            status=reply.status,
+            body=reply.body,
+            headers={"content-type": reply.content_type, **dict(reply.headers)},
+        )
+
+    def _nothing_here(self, path: str) -> web.Response:
+        allowed = self._table.allowed(path)
+        if allowed:
+            return web.Response(status=405, headers={"allow": ", ".join(allowed)})
+        return error_response(404, "resource not found")
+
+
+def error_response(status: int, message: str) -> web.Response:
+    """Return an operator's error envelope."""
+    return web.Response(
+        status=status, body=msgspec.json.encode({"error_msg": message}), content_type="application/json"
+    )

@@ -1,0 +1,234 @@
+"""Takes requests from connections, runs their lifecycle, and writes their answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from hookway.live_exchange import LiveExchange
+from hookway.server.answer_headers import answer_headers
+from hookway.server.answers import HeadWriter
+from hookway.server.client_context import RealAddress, request_id, user_agent
+from hookway.server.fallback_errors import fallback_body
+from hookway.server.http_client_side import HttpClientSide
+from hookway.server.incoming_request import IncomingRequest
+from hookway_sdk import (
+    BodyTooLarge,
+    Client,
+    ExchangeKind,
+    GatewayError,
+    Headers,
+    InvalidRequest,
+    NotFound,
+    Unauthenticated,
+)
+from hookway_sdk.incoming import safe_header
+
+if TYPE_CHECKING:
+    from hookway.runtime import Runtime, ServedEndpoint
+    from hookway.serve import ServeRole
+    from hookway.server.protocol import GatewayProtocol
+
+JSON = "application/json"
+PROBE_TYPE = "text/plain; charset=utf-8"
+NOSNIFF = (("x-content-type-options", "nosniff"),)
+
+
+class Reception:
+    """The handler of the callers' listener; one per worker, for every Runtime."""
+
+    def __init__(self, role: ServeRole, heads: HeadWriter, real_address: RealAddress) -> None:
+        self._role = role
+        self._heads = heads
+        self._real_address = real_address
+
+    async def handle(self, request: IncomingRequest) -> bool:
+        """Serve one request of a connection; say whether the connection may stay."""
+        runtime = self._role.runtime
+        path, _, query = request.target.partition("?")
+        served = runtime.routes.find(request.method, path)
+        if served is None:
+            return self._no_endpoint(request, runtime, path, query)
+        self._role.in_flight += 1
+        runtime.entered()
+        try:
+            return await self._serve(request, runtime, served, path, query)
+        finally:
+            self._role.in_flight -= 1
+            runtime.left()
+
+    async def _serve(
+        self, request: IncomingRequest, runtime: Runtime, served: ServedEndpoint, path: str, query: str
+    ) -> bool:
+        protocol = request.protocol
+        client = HttpClientSide(
+            request,
+            protocol,
+            self._heads,
+            self._role.wheel,
+            limit=runtime.body_limit,
+            body_timeout=runtime.body_timeout,
+            keep_alive=request.keep_alive and not self._role.draining,
+        )
+        exchange = self._exchange(request, runtime, served, path, query)
+        try:
+            error = self._refuse_early(request, runtime.body_limit)
+            if error is None:
+                await runtime.lifecycle.run(exchange, served.stages, client)
+            else:
+                exchange.error = error
+        except asyncio.CancelledError:
+            self._record_departure(exchange, runtime)
+            raise
+        return await self._deliver(request, exchange, runtime, client, protocol)
+
+    def _exchange(
+        self, request: IncomingRequest, runtime: Runtime, served: ServedEndpoint, path: str, query: str
+    ) -> LiveExchange:
+        clock = self._role.clock
+        headers = request.headers
+        return LiveExchange(
+            request_id(headers, runtime.id_headers),
+            served.endpoint,
+            runtime.snapshot,
+            runtime.brand,
+            method=request.method,
+            path=path,
+            query=query,
+            headers=Headers(headers),
+            client=self._client(request),
+            started=clock.monotonic(),
+            started_at=clock.now(),
+            kind=ExchangeKind.CALL,
+        )
+
+    def _client(self, request: IncomingRequest) -> Client:
+        """Return who is calling; the same object while a connection's requests do not differ in it."""
+        protocol, headers = request.protocol, request.headers
+        address = protocol.peer
+        if self._real_address.believes_anyone:
+            address = self._real_address.find(address, headers)
+        agent = user_agent(headers)
+        known = protocol.client
+        if known is None or known.address != address or known.user_agent != agent:
+            known = protocol.client = Client(address, agent, protocol.ssl_context is not None)
+        return known
+
+    def _refuse_early(self, request: IncomingRequest, limit: int) -> GatewayError | None:
+        """Judge what can be judged before authentication: the declared size, several lengths."""
+        lengths = request.headers.getall("content-length", ())
+        if not lengths:
+            return None
+        if len(lengths) > 1:
+            return InvalidRequest("conflicting Content-Length headers")
+        if int(lengths[0]) > limit:
+            return BodyTooLarge(limit)
+        return None
+
+    async def _deliver(
+        self,
+        request: IncomingRequest,
+        exchange: LiveExchange,
+        runtime: Runtime,
+        client: HttpClientSide,
+        protocol: GatewayProtocol,
+    ) -> bool:
+        """Write the answer; the settlement is journalled before its last byte."""
+        settlement = runtime.lifecycle.settlement
+        error = exchange.error
+        if isinstance(error, Unauthenticated) and exchange.principal is None:
+            settlement.denied(exchange, error)
+            self._answer_error(request, exchange, client, error)
+            return client.keep_alive
+        if client.begun:
+            event = settlement.close(exchange, 200)
+            client.end_stream()
+        elif error is not None:
+            event = settlement.close(exchange, error.status)
+            self._answer_error(request, exchange, client, error)
+        else:
+            reply = exchange.reply
+            assert reply is not None
+            event = settlement.close(exchange, reply.status)
+            head = self._heads.render(
+                reply.status,
+                reply.content_type,
+                exchange.id,
+                length=len(reply.body),
+                keep_alive=client.keep_alive,
+                old=request.old,
+                headers=(*safe_lines(reply.headers), *answer_headers(exchange)),
+            )
+            client.answer(head, b"" if request.method == "HEAD" else reply.body)
+        settlement.record(event)
+        if protocol.writing_paused:
+            await protocol.drained()
+        await runtime.after(exchange)
+        return client.keep_alive
+
+    def _answer_error(
+        self, request: IncomingRequest, exchange: LiveExchange, client: HttpClientSide, error: GatewayError
+    ) -> None:
+        body = exchange.endpoint.error_body(error, exchange.id)
+        headers = list(exchange.reply_headers)
+        if error.retry_after is not None:
+            headers.append(("retry-after", str(max(1, error.retry_after))))
+        head = self._heads.render(
+            error.status,
+            JSON,
+            exchange.id,
+            length=len(body),
+            keep_alive=client.keep_alive,
+            old=request.old,
+            headers=headers,
+        )
+        client.answer(head, b"" if request.method == "HEAD" else body)
+
+    def _record_departure(self, exchange: LiveExchange, runtime: Runtime) -> None:
+        """Settle and record what a client that left has used."""
+        settlement = runtime.lifecycle.settlement
+        settlement.record(settlement.close(exchange, 499))
+
+    def _no_endpoint(self, request: IncomingRequest, runtime: Runtime, path: str, query: str) -> bool:
+        """Answer probes, a wrong method (405) and an unknown path (404)."""
+        if request.method in ("GET", "HEAD") and path in ("/livez", "/readyz"):
+            status, text = self._role.health.probe(path, verbose="verbose" in query)
+            return self._plain(request, status, PROBE_TYPE, text.encode(), NOSNIFF)
+        allowed = runtime.routes.allowed(path)
+        if allowed:
+            return self._plain(request, 405, "", b"", (("allow", ", ".join(allowed)),))
+        near = runtime.routes.nearest(path)
+        hint = f"; did you mean {near}?" if near else ""
+        error = NotFound(f"nothing is served at {path[:200]}{hint}")
+        return self._plain(request, 404, JSON, fallback_body(error, ""), ())
+
+    def _plain(
+        self,
+        request: IncomingRequest,
+        status: int,
+        content_type: str,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...],
+    ) -> bool:
+        keep_alive = request.keep_alive and not self._role.draining
+        names = self._role.runtime.id_headers
+        head = self._heads.render(
+            status,
+            content_type,
+            request_id(request.headers, names),
+            length=len(body),
+            keep_alive=keep_alive,
+            old=request.old,
+            headers=headers,
+        )
+        transport = request.protocol.transport
+        if transport is not None:
+            transport.write(head if request.method == "HEAD" else head + body)
+        return keep_alive
+
+
+def safe_lines(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return the headers that a plugin's reply may bring; one that would break the head is left out."""
+    if not headers:
+        return headers
+    return tuple(line for line in headers if safe_header(line[0]) and safe_header(line[1]))

@@ -1,0 +1,1 @@
+"""The core's side of ``hookway_sdk.services``."""

@@ -1,0 +1,204 @@
+"""One request on its way through the gateway, from accept to record."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from hookway_sdk.incoming import safe_header
+from hookway_sdk.usage import Usage
+
+if TYPE_CHECKING:
+    from hookway_sdk.attempts import Attempt
+    from hookway_sdk.brand import Brand
+    from hookway_sdk.endpoint import Endpoint
+    from hookway_sdk.errors import GatewayError
+    from hookway_sdk.incoming import Client, Headers, Principal
+    from hookway_sdk.reservations import Reservation
+    from hookway_sdk.resources import SnapshotView
+    from hookway_sdk.targets import ModelView, Plan
+    from hookway_sdk.trace import Trace
+    from hookway_sdk.views import Reply, RequestView
+
+T = TypeVar("T")
+
+
+class ExchangeKind(enum.StrEnum):
+    """How long an exchange lives and what it settles."""
+
+    CALL = "call"
+    """One request, one answer (a stream is one answer)."""
+    SESSION = "session"
+    """A connection that stays (WebSocket, MCP session): handshake and slot; its turns settle."""
+    TURN = "turn"
+    """One admitted and settled piece of a session."""
+
+
+class Slot(Generic[T]):
+    """A plugin's typed place for scratch data on an exchange.
+
+    Make one at module level (``SEEN = Slot[int]("my_plugin.seen")``); names are unique by plugin prefix.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Exchange:
+    """Everything about one request. The core creates it; steps read it and change what their phase allows.
+
+    Attributes:
+        id: request id, as the client and the upstream see it.
+        kind: call, session or turn.
+        endpoint: what was matched.
+        brand: names of headers.
+        method: HTTP method.
+        path: path after rewriting, without query.
+        query: the raw query string.
+        headers: the client's headers without credentials.
+        client: who is on the other end.
+        principal: who it runs as; set by ``authenticate``.
+        request: the parsed request; set after the body was read.
+        model: what the name resolved to; set by ``resolve``.
+        snapshot: the configuration this request began with and ends with.
+        plan: candidates; set before ``filter``.
+        attempt: the attempt that runs, or ran last.
+        attempts: all of them.
+        reply: the finished answer; ``None`` for a stream, or before there is one.
+        usage: what the whole exchange consumed.
+        error: why it failed.
+        status: HTTP status of the answer, 0 before it is known, 499 if the client left.
+        tags: labels that steps may add and read.
+        dropped: JSON pointers that a translation could not say.
+        cache_status: ``hit``, ``miss``, ``bypass``, or ``""`` where no cache applies.
+        stop_reason: why the model stopped, in the wire's own word.
+        started: monotonic seconds of accept.
+        started_at: the same in epoch seconds.
+        first_byte: monotonic seconds when the first piece of the answer left, 0.0 before.
+        depth: 0 for a client's request, +1 for each nested call.
+        parent_id: id of the exchange a nested call belongs to.
+        trace: the explanation, where one is kept.
+    """
+
+    __slots__ = (
+        "attempt",
+        "attempts",
+        "brand",
+        "cache_status",
+        "client",
+        "depth",
+        "dropped",
+        "endpoint",
+        "error",
+        "first_byte",
+        "headers",
+        "id",
+        "kind",
+        "method",
+        "model",
+        "parent_id",
+        "path",
+        "plan",
+        "principal",
+        "query",
+        "reply",
+        "reply_headers",
+        "request",
+        "reservations",
+        "scratch",
+        "snapshot",
+        "started",
+        "started_at",
+        "status",
+        "stop_reason",
+        "tags",
+        "trace",
+        "usage",
+    )
+
+    request: RequestView
+    model: ModelView
+    plan: Plan
+
+    def __init__(
+        self,
+        id: str,
+        endpoint: Endpoint,
+        snapshot: SnapshotView,
+        brand: Brand,
+        *,
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+        client: Client,
+        started: float,
+        started_at: float,
+        kind: ExchangeKind = ExchangeKind.CALL,
+    ) -> None:
+        self.id = id
+        self.kind = kind
+        self.endpoint = endpoint
+        self.snapshot = snapshot
+        self.brand = brand
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.client = client
+        self.started = started
+        self.started_at = started_at
+        self.principal: Principal | None = None
+        self.attempt: Attempt | None = None
+        self.attempts: list[Attempt] = []
+        self.reply: Reply | None = None
+        self.reply_headers: list[tuple[str, str]] = []
+        self.reservations: list[Reservation] = []
+        self.usage = Usage()
+        self.error: GatewayError | None = None
+        self.status = 0
+        self.tags: Mapping[str, str] | None = None
+        self.dropped: tuple[str, ...] = ()
+        self.cache_status = ""
+        self.stop_reason = ""
+        self.first_byte = 0.0
+        self.depth = 0
+        self.parent_id = ""
+        self.trace: Trace | None = None
+        self.scratch: dict[str, Any] | None = None
+
+    def tag(self, name: str, value: str) -> None:
+        """Label this exchange; labels reach events and may steer later steps."""
+        self.tags = {**(self.tags or {}), name: value}
+
+    def add_header(self, name: str, value: str) -> None:
+        """Add a header to the answer; no effect once its head has left.
+
+        Raises:
+            ValueError: name or value cannot stand in a header (line ends, NUL).
+        """
+        if not (safe_header(name) and safe_header(value)):
+            raise ValueError(f"header {name!r} has a character that would break the answer's head")
+        self.reply_headers.append((name, value))
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Hold something for the length of this exchange; settled or released exactly once."""
+        self.reservations.append(reservation)
+
+    def get(self, slot: Slot[T]) -> T | None:
+        """Return what a plugin put into its slot, or ``None``."""
+        return None if self.scratch is None else cast("T | None", self.scratch.get(slot.name))
+
+    def put(self, slot: Slot[T], value: T) -> None:
+        """Put something into a plugin's slot."""
+        if self.scratch is None:
+            self.scratch = {}
+        self.scratch[slot.name] = value
+
+    @property
+    def dispatched(self) -> bool:
+        """Whether anything was sent to a provider on behalf of this exchange."""
+        return any(attempt.dispatched for attempt in self.attempts)

@@ -1,0 +1,44 @@
+"""``limit_`` and ``budget_``: admit a request or an attempt, and hold what it will probably use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hookway_sdk import priorities
+from hookway_sdk.kinds.base import EntryKind, SettingsT
+
+if TYPE_CHECKING:
+    from hookway_sdk.attempts import Attempt
+    from hookway_sdk.exchange import Exchange
+
+
+class Limit(EntryKind[SettingsT]):
+    """Bounds how often, how much and how many at once.
+
+    Phases ``admit_request`` (the caller's limits) and ``admit_attempt`` (the target's), mode each.
+    Fails closed. Only methods that a subclass overrides become steps.
+    """
+
+    kind = "limit"
+    priority = priorities.LIMIT
+
+    async def admit_request(self, exchange: Exchange) -> None:
+        """Admit a request: reserve on ``exchange.reserve``, add headers that tell the caller what is left.
+
+        Raises:
+            LimitExceeded: it is over a limit; everything reserved before is released.
+        """
+
+    async def admit_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Admit an attempt: reserve on ``attempt.reserve``.
+
+        Raises:
+            LimitExceeded: the target is over its limit; the next candidate is tried, as after a 429.
+        """
+
+
+class Budget(Limit[SettingsT]):
+    """Bounds what may be spent. Like :class:`Limit`, later in the chain, since it knows prices."""
+
+    kind = "budget"
+    priority = priorities.BUDGET

@@ -1,0 +1,34 @@
+"""``resilience_``: keeps requests away from targets that are failing, and retries within bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hookway_sdk.kinds.base import EntryKind, SettingsT
+
+if TYPE_CHECKING:
+    from hookway_sdk.attempts import Attempt, Decision
+    from hookway_sdk.exchange import Exchange
+    from hookway_sdk.targets import Plan
+
+
+class Resilience(EntryKind[SettingsT]):
+    """Cooldowns, breakers, retry budgets.
+
+    What they know lives in ``services.state``, so that it survives reloads and is shared between
+    workers: ``filter`` and ``judge`` read it, ``ended`` posts to it.
+
+    Phases ``filter`` (mode each) and ``judge`` (mode first). Fails open. Only methods that a subclass
+    overrides become steps.
+    """
+
+    kind = "resilience"
+
+    async def filter(self, exchange: Exchange, plan: Plan) -> None:
+        """Take candidates out of the plan, with a reason; without any left the request ends with 503."""
+
+    async def judge(self, exchange: Exchange, attempt: Attempt) -> Decision | None:
+        """Say what to do after a failed attempt; ``None`` leaves it to the next step."""
+
+    def ended(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Learn from an attempt, good or bad; called once for each when it is over."""

@@ -1,0 +1,187 @@
+"""Services that remember what a plugin did with them: log, metrics, and tasks that a test runs by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One line of a log: level, name of the event, fields."""
+
+    level: str
+    event: str
+    fields: dict[str, Any]
+
+
+class RecordingLog:
+    """A log that keeps its lines.
+
+    Attributes:
+        lines: what was logged, in order.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[LogLine] = []
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Keep a line."""
+        self.lines.append(LogLine("debug", event, fields))
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Keep a line."""
+        self.lines.append(LogLine("info", event, fields))
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Keep a line."""
+        self.lines.append(LogLine("warning", event, fields))
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Keep a line."""
+        self.lines.append(LogLine("error", event, fields))
+
+    def events(self, level: str = "") -> list[str]:
+        """Return the names of the events of one level, or of all."""
+        return [line.event for line in self.lines if not level or line.level == level]
+
+
+class RecordingFamily:
+    """A metric family that keeps its values.
+
+    Attributes:
+        kind: ``counter``, ``gauge`` or ``histogram``.
+        name: without the brand's prefix.
+        help: one sentence.
+        labels: names of its labels.
+        buckets: upper bounds of a histogram.
+        values: of a counter or gauge, by label values.
+        observations: of a histogram, by label values, in order.
+    """
+
+    def __init__(
+        self, kind: str, name: str, help: str, labels: tuple[str, ...], buckets: tuple[float, ...] = ()
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.help = help
+        self.labels = labels
+        self.buckets = buckets
+        self.values: dict[tuple[str, ...], float] = {}
+        self.observations: dict[tuple[str, ...], list[float]] = {}
+
+    def add(self, amount: float = 1.0, *labels: str) -> None:
+        """Add to a counter, or move a gauge."""
+        self._expect(labels, "counter", "gauge")
+        if self.kind == "counter" and amount < 0:
+            raise ValueError(f"counter '{self.name}' cannot go down by {-amount}")
+        self.values[labels] = self.values.get(labels, 0.0) + amount
+
+    def set(self, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        self._expect(labels, "gauge")
+        self.values[labels] = value
+
+    def observe(self, value: float, *labels: str) -> None:
+        """Add an observation to a histogram."""
+        self._expect(labels, "histogram")
+        self.observations.setdefault(labels, []).append(value)
+
+    def _expect(self, labels: tuple[str, ...], *kinds: str) -> None:
+        if self.kind not in kinds:
+            raise ValueError(f"'{self.name}' is a {self.kind}, not a {' or a '.join(kinds)}")
+        if len(labels) != len(self.labels):
+            raise ValueError(f"'{self.name}' has the labels {self.labels}, but was given {labels}")
+
+
+class RecordingMetrics:
+    """Metric families that keep their values.
+
+    Attributes:
+        families: by name.
+    """
+
+    def __init__(self) -> None:
+        self.families: dict[str, RecordingFamily] = {}
+
+    def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> RecordingFamily:
+        """Declare a counter; its name ends in ``_total``."""
+        if not name.endswith("_total"):
+            raise ValueError(f"counter '{name}' has to end in '_total'")
+        return self._declare(RecordingFamily("counter", name, help, tuple(labels)))
+
+    def gauge(self, name: str, help: str, labels: Sequence[str] = ()) -> RecordingFamily:
+        """Declare a gauge."""
+        return self._declare(RecordingFamily("gauge", name, help, tuple(labels)))
+
+    def histogram(
+        self, name: str, help: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = ()
+    ) -> RecordingFamily:
+        """Declare a histogram."""
+        return self._declare(RecordingFamily("histogram", name, help, tuple(labels), tuple(buckets)))
+
+    def value(self, name: str, *labels: str) -> float:
+        """Return a counter's or gauge's value, 0.0 where nothing was ever added."""
+        return self.families[name].values.get(labels, 0.0)
+
+    def observed(self, name: str, *labels: str) -> list[float]:
+        """Return a histogram's observations."""
+        return self.families[name].observations.get(labels, [])
+
+    def _declare(self, family: RecordingFamily) -> RecordingFamily:
+        known = self.families.setdefault(family.name, family)
+        if (known.kind, known.labels) != (family.kind, family.labels):
+            raise ValueError(f"'{family.name}' was declared as a {known.kind} with the labels {known.labels}")
+        return known
+
+
+class ManualTasks:
+    """Background work that runs when the test says so.
+
+    Attributes:
+        started: by name, what :meth:`start` was given.
+        periodic: by name, seconds and what :meth:`every` was given.
+        ticking: what :meth:`on_tick` was given.
+    """
+
+    def __init__(self) -> None:
+        self.started: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.periodic: dict[str, tuple[float, Callable[[], Awaitable[None]]]] = {}
+        self.ticking: list[Callable[[], None]] = []
+
+    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Note work for :meth:`run`."""
+        self._refuse_second(name)
+        self.started[name] = work
+
+    def every(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Note work for :meth:`run_every`."""
+        self._refuse_second(name)
+        if seconds <= 0:
+            raise ValueError(f"task '{name}' cannot run every {seconds} s")
+        self.periodic[name] = (seconds, work)
+
+    def on_tick(self, work: Callable[[], None]) -> None:
+        """Note work for :meth:`run_ticks`."""
+        self.ticking.append(work)
+
+    async def run(self, name: str) -> None:
+        """Run started work until it returns or raises."""
+        await self.started[name]()
+
+    async def run_every(self, name: str = "", times: int = 1) -> None:
+        """Run periodic work once, or a number of times; without a name, all of it."""
+        for _ in range(times):
+            for work in [self.periodic[name]] if name else list(self.periodic.values()):
+                await work[1]()
+
+    def run_ticks(self, times: int = 1) -> None:
+        """Let the worker tick."""
+        for _ in range(times):
+            for work in self.ticking:
+                work()
+
+    def _refuse_second(self, name: str) -> None:
+        if name in self.started or name in self.periodic:
+            raise ValueError(f"a task '{name}' runs already")

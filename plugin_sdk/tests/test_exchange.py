@@ -1,0 +1,112 @@
+"""An exchange carries what steps give each other, and nothing leaks between exchanges."""
+
+from __future__ import annotations
+
+from hookway_sdk import Attempt, Exchange, Plan, Reservation, Slot, Trace, TraceEntry, Usage
+from hookway_sdk.testing import make_candidate, make_exchange
+
+SEEN = Slot[int]("test.seen")
+NAMES = Slot[list[str]]("test.names")
+
+
+class Nothing(Reservation):
+    """Reserves nothing."""
+
+    def settle(self, usage: Usage) -> None: ...
+
+    def release(self) -> None: ...
+
+
+def test_a_slot_is_empty_until_something_is_put_into_it() -> None:
+    exchange = make_exchange()
+    assert exchange.get(SEEN) is None
+    exchange.put(SEEN, 3)
+    assert exchange.get(SEEN) == 3
+    assert exchange.get(NAMES) is None
+
+
+def test_what_is_put_into_a_slot_replaces_what_was_there() -> None:
+    exchange = make_exchange()
+    exchange.put(SEEN, 3)
+    exchange.put(SEEN, 0)
+    assert exchange.get(SEEN) == 0
+
+
+def test_slots_of_two_exchanges_are_apart() -> None:
+    first, second = make_exchange(), make_exchange()
+    first.put(SEEN, 3)
+    assert second.get(SEEN) is None
+
+
+def test_an_exchange_without_scratch_pays_for_none() -> None:
+    assert make_exchange().scratch is None
+
+
+def test_tags_add_up_and_the_later_one_wins() -> None:
+    exchange = make_exchange()
+    assert exchange.tags is None
+    exchange.tag("team", "a")
+    before = exchange.tags
+    exchange.tag("team", "b")
+    exchange.tag("tier", "gold")
+    assert exchange.tags == {"team": "b", "tier": "gold"}
+    assert before == {"team": "a"}, "an event that was told before keeps what it was told"
+
+
+def test_headers_and_reservations_are_kept_in_order() -> None:
+    exchange = make_exchange()
+    one, two = Nothing(), Nothing()
+    exchange.add_header("x-a", "1")
+    exchange.add_header("x-a", "2")
+    exchange.reserve(one)
+    exchange.reserve(two)
+    assert exchange.reply_headers == [("x-a", "1"), ("x-a", "2")]
+    assert exchange.reservations == [one, two]
+
+
+def test_it_was_dispatched_once_any_attempt_was() -> None:
+    exchange = make_exchange()
+    assert not exchange.dispatched
+    exchange.attempts = [attempt(), attempt()]
+    assert not exchange.dispatched
+    exchange.attempts[1].dispatched = True
+    assert exchange.dispatched
+
+
+def test_nothing_hangs_on_to_an_exchange_by_a_dictionary() -> None:
+    assert not hasattr(make_exchange(), "__dict__")
+    assert set(Exchange.__slots__) >= {"request", "model", "plan"}
+
+
+def test_an_attempt_holds_reservations_of_its_own() -> None:
+    first, second = attempt(), attempt()
+    reservation = Nothing()
+    first.reserve(reservation)
+    assert (first.reservations, second.reservations) == ([reservation], [])
+
+
+def test_a_plan_excludes_with_a_reason_and_keeps_the_row_order() -> None:
+    a, b, c = (make_candidate(name) for name in "abc")
+    plan = Plan([a, b, c])
+    plan.exclude(b, "cooling down")
+    assert list(plan.candidates) == [a, c]
+    assert plan.excluded == [(b, "cooling down")]
+
+
+def test_a_plan_can_be_cut_down_while_it_is_walked() -> None:
+    plan = Plan([make_candidate(name) for name in "abc"])
+    for candidate in plan.candidates:
+        plan.exclude(candidate, "all of them")
+    assert list(plan.candidates) == []
+    assert len(plan.excluded) == 3
+
+
+def test_a_trace_keeps_its_first_entries() -> None:
+    trace = Trace(limit=2)
+    for number in range(4):
+        trace.add(TraceEntry(number, "filter", "x", "allowed"))
+    assert [entry.at for entry in trace.entries] == [0, 1]
+
+
+def attempt() -> Attempt:
+    return Attempt(0, "initial", make_candidate(), 1.0)

@@ -1,0 +1,114 @@
+"""From OpenAI's usage object to counts, tolerant of what compatible servers make of it.
+
+Sources: https://platform.openai.com/docs/api-reference/chat/object (``usage``), and
+https://api-docs.deepseek.com/api/create-chat-completion for ``prompt_cache_hit_tokens``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from hookway_plugins.provider_openai.wire import member, object_of
+from hookway_sdk import Envelope, Usage
+from hookway_sdk.usage import count
+
+_PREDICTION = ("accepted_prediction_tokens", "rejected_prediction_tokens")
+_DEEPSEEK = ("prompt_cache_hit_tokens", "prompt_cache_miss_tokens")
+
+_Count = Annotated[int, msgspec.Meta(ge=0)] | None
+
+
+class _Read(msgspec.Struct, gc=False):
+    """``prompt_tokens_details``."""
+
+    cached_tokens: _Count = None
+    cache_write_tokens: _Count = None
+    audio_tokens: _Count = None
+    image_tokens: _Count = None
+
+
+class _Written(msgspec.Struct, gc=False):
+    """``completion_tokens_details``."""
+
+    reasoning_tokens: _Count = None
+    audio_tokens: _Count = None
+    accepted_prediction_tokens: _Count = None
+    rejected_prediction_tokens: _Count = None
+
+
+class _UsageObject(msgspec.Struct, gc=False):
+    """``usage`` as OpenAI and DeepSeek send it."""
+
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
+    prompt_tokens_details: _Read | None = None
+    completion_tokens_details: _Written | None = None
+    prompt_cache_hit_tokens: _Count = None
+    prompt_cache_miss_tokens: _Count = None
+
+
+_decode = msgspec.json.Decoder(_UsageObject).decode
+_NO_READ, _NO_WRITTEN = _Read(), _Written()
+
+
+def read_usage(envelope: Envelope) -> Usage:
+    """Return the counts in the ``usage`` of an answer or chunk.
+
+    Raises:
+        UpstreamUndecodable: it is not JSON after all.
+    """
+    value = envelope.get("usage")
+    if value is None:
+        return Usage()
+    try:
+        given = _decode(value)
+    except ValueError:  # a count that is none, or no object at all
+        return tolerant_counts(member(envelope, "usage"))
+    read = given.prompt_tokens_details or _NO_READ
+    written = given.completion_tokens_details or _NO_WRITTEN
+    return Usage(
+        input_tokens=given.prompt_tokens or 0,
+        output_tokens=given.completion_tokens or 0,
+        cached_input_tokens=read.cached_tokens or given.prompt_cache_hit_tokens or 0,
+        cache_write_tokens=read.cache_write_tokens or 0,
+        reasoning_tokens=written.reasoning_tokens or 0,
+        audio_input_tokens=read.audio_tokens or 0,
+        audio_output_tokens=written.audio_tokens or 0,
+        image_input_tokens=read.image_tokens or 0,
+        other=_other(given, written),
+    )
+
+
+def _other(given: _UsageObject, written: _Written) -> dict[str, int] | None:
+    other = {}
+    if written.accepted_prediction_tokens:
+        other["accepted_prediction_tokens"] = written.accepted_prediction_tokens
+    if written.rejected_prediction_tokens:
+        other["rejected_prediction_tokens"] = written.rejected_prediction_tokens
+    if given.prompt_cache_hit_tokens is not None:
+        other["prompt_cache_hit_tokens"] = given.prompt_cache_hit_tokens
+    if given.prompt_cache_miss_tokens is not None:
+        other["prompt_cache_miss_tokens"] = given.prompt_cache_miss_tokens
+    return other or None
+
+
+def tolerant_counts(value: Any) -> Usage:
+    """Return the counts of a usage object with odd ones among them; what is no non-negative number is 0."""
+    given = object_of(value)
+    read = object_of(given.get("prompt_tokens_details"))
+    written = object_of(given.get("completion_tokens_details"))
+    other = {name: count(written.get(name)) for name in _PREDICTION if count(written.get(name))}
+    other |= {name: count(given.get(name)) for name in _DEEPSEEK if given.get(name) is not None}
+    return Usage(
+        input_tokens=count(given.get("prompt_tokens")),
+        output_tokens=count(given.get("completion_tokens")),
+        cached_input_tokens=count(read.get("cached_tokens")) or count(given.get("prompt_cache_hit_tokens")),
+        cache_write_tokens=count(read.get("cache_write_tokens")),
+        reasoning_tokens=count(written.get("reasoning_tokens")),
+        audio_input_tokens=count(read.get("audio_tokens")),
+        audio_output_tokens=count(written.get("audio_tokens")),
+        image_input_tokens=count(read.get("image_tokens")),
+        other=other or None,
+    )
