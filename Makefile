@@ -43,7 +43,7 @@ bench: dev ## measure against the floors (ARGS="..." goes to the benchmark)
 	@$(BIN)/python tests/bench/run.py $(ARGS)
 
 test-deep: dev ## run the slow tests: soak, crash, fuzz
-	@$(BIN)/python -m pytest -q tests/deep $(ARGS)
+	@HOOKWAY_DEEP=1 $(BIN)/python -m pytest -q tests/deep $(ARGS)
 
 test-plugin: dev ## run one plugin's tests: PLUGIN=provider_echo [ISOLATED=1: only SDK, core and it are installed]
 	@test -f "plugins/$(PLUGIN)/pyproject.toml" || { echo "PLUGIN=$(PLUGIN): no such directory in plugins/" >&2; exit 2; }

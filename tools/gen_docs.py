@@ -167,6 +167,17 @@ def phases_of(kind: type[Kind]) -> list[Phase]:
     return []
 
 
+def place_of(kind: type[Kind]) -> str:
+    """Return a kind's phases; or, where it is a step of none, its place among them as its docstring says."""
+    if phases := phases_of(kind):
+        return ", ".join(f"`{phase}`" for phase in phases)
+    for base in kind.__mro__:
+        if found := re.search(r"^\s*Acts (.*?)(?:, which|\.$)", base.__doc__ or "", re.DOTALL | re.MULTILINE):
+            words = re.sub(r"\bphases? | \([^)]*\)", "", " ".join(found[1].split()))
+            return markdown(words)
+    return "–"
+
+
 def methods_of(kind: type[Kind]) -> Iterator[Callable[..., Any]]:
     """Yield the methods that are a kind's own, in the order they are written."""
     seen: set[str] = set()
@@ -201,7 +212,7 @@ def kinds_page() -> str:
             f"[`{name}`](#{name.lower()})",
             f"`{kind.kind}_`",
             "row" if issubclass(kind, RowKind) else "conf.d entry",
-            ", ".join(f"`{phase}`" for phase in phases_of(kind)) or "–",
+            place_of(kind),
             str(kind.priority) if phases_of(kind) else "–",
         )
         for name, kind in kinds()

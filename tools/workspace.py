@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The first word of a plugin's name says what it is.
 KINDS = (
     *("dialect", "provider", "op", "strategy", "resilience", "auth", "limit", "budget", "guardrail", "cache"),
-    *("store", "source", "service", "sink", "tool", "admin", "compat"),
+    *("conductor", "store", "source", "service", "sink", "tool", "admin", "compat"),
 )
 
 

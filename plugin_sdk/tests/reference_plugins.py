@@ -22,7 +22,6 @@ from hookway_sdk import (
     ChatAnswer,
     ChatRequest,
     Choice,
-    Compiler,
     Conductor,
     Credential,
     Decision,
@@ -110,7 +109,7 @@ class Everyone(Auth[NoSettings]):
 class Shuffled(Strategy[NoSettings]):
     """Order candidates by chance."""
 
-    def order(self, exchange: Exchange, group: str, tier: Sequence[Candidate]) -> Sequence[Candidate]:
+    async def order(self, exchange: Exchange, group: str, tier: Sequence[Candidate]) -> Sequence[Candidate]:
         return sorted(tier, key=lambda candidate: self.services.random.random() ** (1 / candidate.weight))
 
 
@@ -309,34 +308,23 @@ class Remembered(Cache[Row]):
 class Breaker(Resilience[NoSettings]):
     """Keep requests for half a minute from a target that failed three times."""
 
-    def __init__(self, name: str, settings: NoSettings, services: Services) -> None:
-        super().__init__(name, settings, services)
-        self.known: set[str] = set()
-        self.broken: set[str] = set()
+    async def broken(self, plan: Plan) -> list[Candidate]:
+        results = await self.services.state.apply([Get(one.deployment.id) for one in plan.candidates])
+        return [
+            candidate
+            for candidate, result in zip(plan.candidates, results, strict=True)
+            if isinstance(result, ValueResult) and int(result.value or 0) >= 3
+        ]
 
-    async def start(self) -> None:
-        self.services.tasks.every("look", 1.0, self.look)
+    async def filter(self, exchange: Exchange, plan: Plan) -> None:
+        for candidate in await self.broken(plan):
+            plan.exclude(candidate, "it failed three times")
 
-    def compile(self, compiler: Compiler) -> None:
-        self.known |= {resource.id for resource in compiler.snapshot.rows("models")}
-
-    async def look(self) -> None:
-        known = sorted(self.known)
-        results = await self.services.state.apply([Get(name) for name in known])
-        counts = {name: int(result.value or 0) for name, result in zip(known, results, strict=True)}
-        self.broken = {name for name, count in counts.items() if count >= 3}
-
-    def filter(self, exchange: Exchange, plan: Plan) -> None:
-        for candidate in plan.candidates:
-            if candidate.deployment.id in self.broken:
-                plan.exclude(candidate, "it failed three times")
-
-    def judge(self, exchange: Exchange, attempt: Attempt) -> Decision | None:
+    async def judge(self, exchange: Exchange, attempt: Attempt) -> Decision | None:
         return Retry(0.1) if attempt.index == 0 else Next()
 
     def ended(self, exchange: Exchange, attempt: Attempt) -> None:
         if attempt.error is not None:
-            self.known.add(attempt.candidate.deployment.id)
             self.services.state.post((Increment(attempt.candidate.deployment.id, 1, 30.0),))
 
 

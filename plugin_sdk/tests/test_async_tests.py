@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from inner_pytest import run_pytest
 
 from hookway_sdk.testing.async_tests import LeftBehind, run_async_test
-
-
-def run_pytest(directory: Path, source: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run one test module with nothing loaded but the plugin under test."""
-    (directory / "test_it.py").write_text(source)
-    options = ["-q", "-W", "error", "--rootdir", str(directory), "-p", "no:cacheprovider"]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "-p", "hookway_sdk.testing.async_tests", str(directory)],
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
 
 
 async def test_a_coroutine_test_gets_its_fixtures(tmp_path: Path) -> None:
@@ -160,3 +145,21 @@ def test_a_misspelt_loop_is_refused_before_any_test(tmp_path: Path) -> None:
     result = run_pytest(tmp_path, "def test_it(): pass", HOOKWAY_LOOP="uvlop")
     assert result.returncode == pytest.ExitCode.USAGE_ERROR
     assert "'uvlop'; it can be one of asyncio, uvloop" in result.stderr
+
+
+def test_what_a_contract_asserts_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from hookway_sdk.testing import StrategyContract")
+    source = """
+from hookway_sdk import NoSettings, Strategy
+from hookway_sdk.testing import StrategyContract
+
+class Adding(Strategy[NoSettings]):
+    async def order(self, exchange, group, tier): return [*tier, tier[0]]
+
+class TestAdding(StrategyContract):
+    plugin = Adding
+    name = "strategy_adding"
+"""
+    said = run_pytest(tmp_path, source, "-k", "twice or at_most_once").stdout
+    assert "1 failed" in said, said
+    assert "assert 4 == 5" in said

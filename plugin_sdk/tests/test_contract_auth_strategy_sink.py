@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from breaking import Case, broken, each_case, failure, promises, shown
+from breaking import Case, awaited, broken, each_case, failure, promises, shown
 from reference_plugins import Everyone, Lines, OneToken, Shuffled
 
 from hookway_sdk import Credential, Principal, Secret, Unauthenticated
@@ -122,26 +122,33 @@ def _sorted_in_place(self: Any, exchange: Any, group: Any, tier: Any) -> Any:
 STRATEGY: list[Case] = [
     (
         "test_it_names_each_candidate_at_most_once_and_no_stranger",
-        broken(TestStrategy, order=lambda self, exchange, group, tier: [*tier, tier[0]]),
+        broken(TestStrategy, order=awaited(lambda self, exchange, group, tier: [*tier, tier[0]])),
     ),
     (
         "test_it_names_each_candidate_at_most_once_and_no_stranger",
-        broken(TestStrategy, order=lambda self, exchange, group, tier: [make_candidate("stranger")]),
+        broken(TestStrategy, order=awaited(lambda self, exchange, group, tier: [make_candidate("stranger")])),
     ),
-    ("test_it_leaves_somebody_to_try", broken(TestStrategy, order=lambda self, exchange, group, tier: [])),
-    ("test_it_leaves_the_tier_as_it_was", broken(TestStrategy, order=_sorted_in_place)),
+    (
+        "test_it_leaves_somebody_to_try",
+        broken(TestStrategy, order=awaited(lambda self, exchange, group, tier: [])),
+    ),
+    ("test_it_leaves_the_tier_as_it_was", broken(TestStrategy, order=awaited(_sorted_in_place))),
     (
         "test_it_copes_with_any_weights_and_any_number_of_candidates",
         broken(
             TestStrategy,
-            order=lambda self, exchange, group, tier: (
-                [tier[int(tier[-1].weight > 99)]][:199] if len(tier) < 200 else []
+            order=awaited(
+                lambda self, exchange, group, tier: (
+                    [tier[int(tier[-1].weight > 99)]][:199] if len(tier) < 200 else []
+                )
             ),
         ),
     ),
     (
         "test_chance_and_time_come_from_the_services",
-        broken(TestStrategy, order=lambda self, exchange, group, tier: random.sample(tier, len(tier))),
+        broken(
+            TestStrategy, order=awaited(lambda self, exchange, group, tier: random.sample(tier, len(tier)))
+        ),
     ),
 ]
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from breaking import Case, broken, each_case, failure, promises
+from breaking import Case, awaited, broken, each_case, failure, promises
 from reference_plugins import Breaker, Remembered
 
-from hookway_sdk import Retry
-from hookway_sdk.state import Set
+from hookway_sdk import Plan, Retry
+from hookway_sdk.state import Increment, Set
 from hookway_sdk.testing import (
     CacheContract,
     PluginContract,
     ResilienceContract,
     make_candidate,
-    make_resource,
 )
 
 
@@ -136,75 +135,103 @@ class TestResilience(ResilienceContract):
     failures = 3
     recovery = 30.0
 
-    def resources(self) -> list[Any]:
-        return [make_resource("models", None, name="failing", id="id-of-failing")]
-
 
 def _exclude_all(self: Any, exchange: Any, plan: Any) -> None:
     for candidate in plan.candidates:
         plan.exclude(candidate, "just in case")
 
 
-def _exclude_silently(self: Any, exchange: Any, plan: Any) -> None:
-    for candidate in plan.candidates:
-        if candidate.deployment.id in self.broken:
-            plan.exclude(candidate, "")
+async def _exclude_silently(self: Any, exchange: Any, plan: Any) -> None:
+    for candidate in await self.broken(plan):
+        plan.exclude(candidate, "")
 
 
-def _drop(self: Any, exchange: Any, plan: Any) -> None:
-    plan.candidates = [one for one in plan.candidates if one.deployment.id not in self.broken]
+async def _drop(self: Any, exchange: Any, plan: Any) -> None:
+    broken_ones = await self.broken(plan)
+    plan.candidates = [one for one in plan.candidates if one not in broken_ones]
 
 
 def _add(self: Any, exchange: Any, plan: Any) -> None:
     plan.candidates = [*plan.candidates[1:], make_candidate("stranger")]
 
 
+def _counting(amount: int, seconds: float) -> Any:
+    """Return an ``ended`` that counts too much, or remembers for another time."""
+
+    def ended(self: Any, exchange: Any, attempt: Any) -> None:
+        if attempt.error is not None:
+            self.services.state.post((Increment(attempt.candidate.deployment.id, amount, seconds),))
+
+    return ended
+
+
 def _learn_here(self: Any, exchange: Any, attempt: Any) -> None:
     self.failed = getattr(self, "failed", 0) + (attempt.error is not None)
-    if self.failed >= 3:
-        self.broken = {attempt.candidate.deployment.id}
 
 
-async def _look_at_nothing(self: Any) -> None: ...
+def _filter_by_what_was_learnt_here(self: Any, exchange: Any, plan: Any) -> None:
+    if getattr(self, "failed", 0) >= 3:
+        plan.exclude(plan.candidates[0], "it failed three times")
 
 
-def _learn_at_once(self: Any, exchange: Any, attempt: Any) -> None:
-    if attempt.error is not None:
-        self.broken.add(attempt.candidate.deployment.id)
+async def _mirror(self: Any) -> None:
+    """Begin to copy the state into the instance, instead of reading it when a request asks."""
 
+    async def look() -> None:
+        plan = Plan([make_candidate("failing")])
+        self.mirrored = {one.deployment.id for one in await self.broken(plan)}
+
+    self.mirrored = set()
+    self.services.tasks.every("look", 1.0, look)
+
+
+async def _read_at_the_start(self: Any) -> None:
+    await _mirror(self)
+    await self.services.tasks.run_every()
+
+
+def _filter_by_the_mirror(self: Any, exchange: Any, plan: Any) -> None:
+    for candidate in plan.candidates:
+        if candidate.deployment.id in self.mirrored:
+            plan.exclude(candidate, "it failed three times")
+
+
+_remembers_itself = broken(TestResilience, ended=_learn_here, filter=awaited(_filter_by_what_was_learnt_here))
+_mirrors = broken(TestResilience, start=_mirror, filter=awaited(_filter_by_the_mirror))
+_reads_once = broken(TestResilience, start=_read_at_the_start, filter=awaited(_filter_by_the_mirror))
 
 RESILIENCE: list[Case] = [
-    ("test_healthy_targets_stay_in_the_plan", broken(TestResilience, filter=_exclude_all)),
-    ("test_healthy_targets_stay_in_the_plan", broken(TestResilience, filter=_add)),
+    ("test_healthy_targets_stay_in_the_plan", broken(TestResilience, filter=awaited(_exclude_all))),
+    ("test_healthy_targets_stay_in_the_plan", broken(TestResilience, filter=awaited(_add))),
     (
         "test_a_target_that_keeps_failing_is_taken_out_with_a_reason",
-        broken(TestResilience, filter=lambda self, exchange, plan: None),
+        broken(TestResilience, filter=awaited(lambda self, exchange, plan: None)),
     ),
     (
         "test_a_target_that_keeps_failing_is_taken_out_with_a_reason",
         broken(TestResilience, filter=_exclude_silently),
     ),
     ("test_a_target_that_keeps_failing_is_taken_out_with_a_reason", broken(TestResilience, filter=_drop)),
+    ("test_fewer_failures_take_nothing_out", broken(TestResilience, ended=_counting(2, 30.0))),
+    ("test_a_target_comes_back_in_time", broken(TestResilience, ended=_counting(1, 300.0))),
+    ("test_a_target_comes_back_in_time", broken(TestResilience, ended=_counting(1, 20.0))),
+    ("test_a_target_comes_back_in_time", _remembers_itself),
+    ("test_what_it_learnt_outlives_a_reload", _remembers_itself),
+    ("test_what_it_learnt_outlives_a_reload", _mirrors),
+    ("test_what_one_worker_learns_the_others_know", _remembers_itself),
+    ("test_what_one_worker_learns_the_others_know", _mirrors),
+    ("test_what_one_worker_learns_the_others_know", _reads_once),
     (
-        "test_fewer_failures_take_nothing_out",
-        broken(TestResilience, ended=_learn_at_once, look=_look_at_nothing),
-    ),
-    ("test_a_target_comes_back_in_time", broken(TestResilience, ended=_learn_here, look=_look_at_nothing)),
-    (
-        "test_what_it_learnt_outlives_a_reload",
-        broken(TestResilience, ended=_learn_here, look=_look_at_nothing),
+        "test_any_failure_gets_a_decision_or_is_left_to_others",
+        broken(TestResilience, judge=awaited(lambda self, exchange, attempt: "retry")),
     ),
     (
         "test_any_failure_gets_a_decision_or_is_left_to_others",
-        broken(TestResilience, judge=lambda self, exchange, attempt: "retry"),
-    ),
-    (
-        "test_any_failure_gets_a_decision_or_is_left_to_others",
-        broken(TestResilience, judge=lambda self, exchange, attempt: Retry(-1.0)),
+        broken(TestResilience, judge=awaited(lambda self, exchange, attempt: Retry(-1.0))),
     ),
     (
         "test_a_dead_target_is_not_tried_for_ever",
-        broken(TestResilience, judge=lambda self, exchange, attempt: Retry()),
+        broken(TestResilience, judge=awaited(lambda self, exchange, attempt: Retry())),
     ),
 ]
 

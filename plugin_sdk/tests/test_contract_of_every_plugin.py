@@ -176,7 +176,10 @@ CASES: list[Case] = [
     ("test_making_it_starts_nothing", broken(_Sink, __init__=_make_a_directory)),
     ("test_making_it_starts_nothing", broken(_Sink, __init__=_make_work)),
     ("test_it_leaves_nothing_running_behind", broken(_Sink, start=_start_a_task)),
-    ("test_it_leaves_nothing_running_behind", broken(_Sink, start=_start_a_thread)),
+    (
+        "test_it_leaves_nothing_running_behind",
+        shown(broken(_Sink, start=_start_a_thread), thread_seconds=0.05),
+    ),
     ("test_it_can_be_stopped_twice", broken(_Sink, start=_note_start, stop=_stop_once)),
     ("test_it_can_be_stopped_without_having_been_started", broken(_Sink, start=_note_start, stop=_stop_once)),
     (

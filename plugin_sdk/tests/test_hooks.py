@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import Callable
@@ -127,16 +128,16 @@ def test_a_marked_implementation_carries_its_priority() -> None:
 
 def test_a_marker_leaves_the_function_callable_and_known_to_pluggy() -> None:
     @hookimpl(priority=1)
-    def judge(exchange: Any) -> str:
+    async def judge(exchange: Any) -> str:
         return "stop"
 
-    assert judge(None) == "stop"
+    assert asyncio.run(judge(None)) == "stop"
     assert getattr(judge, f"{PROJECT}_impl")
 
 
 def test_a_specification_carries_its_phase() -> None:
     @hookspec(Phase.JUDGE)
-    def judge(exchange: Any) -> None: ...
+    async def judge(exchange: Any) -> None: ...
 
     assert judge.hookway_phase is Phase.JUDGE
 

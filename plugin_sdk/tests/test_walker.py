@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hookway_sdk.durations import Milliseconds, Seconds, Size
@@ -221,7 +221,6 @@ _rich_by_second_names = _rich.map(
         {"display_name": "name", "timeout_ms": "timeout"}.get(key, key): item for key, item in value.items()
     }
 )
-_often = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _msgspec_accepts(value: Any, type: Any) -> bool:
@@ -232,7 +231,6 @@ def _msgspec_accepts(value: Any, type: Any) -> bool:
     return True
 
 
-@_often
 @given(_plain | _data)
 def test_a_walk_finds_something_exactly_where_msgspec_refuses(value: Any) -> None:
     findings = check(value, Plain)
@@ -240,7 +238,6 @@ def test_a_walk_finds_something_exactly_where_msgspec_refuses(value: Any) -> Non
     assert not any("cannot be used" in finding.message for finding in findings)
 
 
-@_often
 @given(_rich | _rich_by_second_names | _data)
 def test_what_the_walk_found_clean_converts(value: Any) -> None:
     findings = check(value, Rich)
@@ -253,7 +250,6 @@ def test_what_the_walk_found_clean_converts(value: Any) -> None:
         assert isinstance(convert(value, Rich), Rich)
 
 
-@_often
 @given(
     _data,
     st.sampled_from([Inner, Words | Pattern, int | str, list[Plain], tuple[Rich, int], dict[str, Rich]]),

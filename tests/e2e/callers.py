@@ -42,6 +42,17 @@ def blocking(running: RunningGateway, key: str | None = None, **options: Any) ->
     )
 
 
+async def read_stream(events: Any) -> tuple[str, Any]:
+    """Return the text of a stream, and the error object on which the SDK raised, if it did."""
+    text = ""
+    try:
+        async for one in events:
+            text += one.choices[0].delta.content or ""
+    except openai.APIError as error:
+        return text, error.body
+    return text, None
+
+
 def ended(running: RunningGateway, request_id: str) -> RequestEnded:
     """Wait for the settlement of a request, as sinks get it."""
     return events_of(running, RequestEnded, request_id)[0]
@@ -74,7 +85,9 @@ def journalled(running: RunningGateway, request_id: str) -> list[RequestEnded]:
     return [one for one in found if one.request_id == request_id]
 
 
-def raw_request(running: RunningGateway, body: bytes, *lines: str, path: str = "/v1/chat/completions") -> bytes:
+def raw_request(
+    running: RunningGateway, body: bytes, *lines: str, path: str = "/v1/chat/completions"
+) -> bytes:
     """Return the bytes of a POST with a good key; ``lines`` are further header lines."""
     head = [f"POST {path} HTTP/1.1", "host: gateway", f"authorization: Bearer {running.key}", *lines]
     return ("\r\n".join(head) + "\r\n\r\n").encode() + body

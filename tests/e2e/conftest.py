@@ -41,6 +41,7 @@ class Watched:
     """Starts gateways and fails at the end if anything failed in them that no request should make fail."""
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._factory = GatewayFactory(directory)
         self._unseen: list[str] = []
         self._running: list[RunningGateway] = []
@@ -55,6 +56,10 @@ class Watched:
     def write_resources(self, running: RunningGateway, resources: dict[str, Any]) -> None:
         """Replace a gateway's resources file."""
         self._factory.write_resources(self._running.index(running), resources)
+
+    def home(self, running: RunningGateway) -> Path:
+        """Return the directory in which a gateway's conf.d, resources and state are."""
+        return self._directory / f"gateway{self._running.index(running)}"
 
     def close(self) -> None:
         """Close the gateways and look at what they said."""

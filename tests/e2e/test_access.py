@@ -15,7 +15,10 @@ from scripted_provider import Provider
 from hookway.testing import RunningGateway
 from hookway_sdk import AuthDenied
 
-KEYS = {name: f"sk-caller-{name}-0123456789" for name in ("all", "some", "none", "glob", "off", "old", "new", "team")}
+KEYS = {
+    name: f"sk-caller-{name}-0123456789"
+    for name in ("all", "some", "none", "glob", "off", "old", "new", "team")
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +55,30 @@ def running(start_shared: Watched, provider_server: Provider) -> RunningGateway:
 
 @pytest.mark.parametrize(
     ("key", "model"),
-    [("all", "fast"), ("new", "fast"), ("some", "slow"), ("some", "group"), ("glob", "gpt-mini"), ("glob", "openai/gpt-4o")],
+    [
+        ("all", "fast"),
+        ("new", "fast"),
+        ("some", "slow"),
+        ("some", "group"),
+        ("glob", "gpt-mini"),
+        ("glob", "openai/gpt-4o"),
+    ],
 )
-def test_a_key_may_use_what_it_names(running: RunningGateway, provider: Provider, key: str, model: str) -> None:
+def test_a_key_may_use_what_it_names(
+    running: RunningGateway, provider: Provider, key: str, model: str
+) -> None:
     provider.answers(answer())
     with blocking(running, KEYS[key]) as client:
-        got = client.chat.completions.create(model=model, messages=HELLO, extra_headers={ID: f"may-{key}-{model}"})
+        got = client.chat.completions.create(
+            model=model, messages=HELLO, extra_headers={ID: f"may-{key}-{model}"}
+        )
     assert got.model == model
     assert ended(running, f"may-{key}-{model}").key_name == key
 
 
 @pytest.mark.parametrize(
-    ("key", "model"), [("some", "fast"), ("none", "fast"), ("glob", "fast"), ("glob", "acme/x"), ("some", "gpt-mini")]
+    ("key", "model"),
+    [("some", "fast"), ("none", "fast"), ("glob", "fast"), ("glob", "acme/x"), ("some", "gpt-mini")],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_a_key_may_not_use_what_it_does_not_name(
@@ -80,7 +95,12 @@ async def test_a_key_may_not_use_what_it_does_not_name(
         "type": "permission_denied",
     }
     event = ended(running, name)
-    assert (event.status, event.error_type, event.key_name, event.attempts) == (403, "permission_denied", key, 0)
+    assert (event.status, event.error_type, event.key_name, event.attempts) == (
+        403,
+        "permission_denied",
+        key,
+        0,
+    )
     assert provider.requests == []
 
 
@@ -96,7 +116,9 @@ async def test_a_key_that_does_not_count_any_more_is_refused(
 ) -> None:
     async with asynchronous(running, KEYS[key]) as client:
         with pytest.raises(openai.AuthenticationError) as caught:
-            await client.chat.completions.create(model="fast", messages=HELLO, extra_headers={ID: f"void-{key}"})
+            await client.chat.completions.create(
+                model="fast", messages=HELLO, extra_headers={ID: f"void-{key}"}
+            )
     assert caught.value.body == {"message": message, "type": "invalid_api_key", "code": code}
     (denied,) = events_of(running, AuthDenied, f"void-{key}")
     assert (denied.reason, denied.method) == (reason, "api_key")

@@ -42,8 +42,8 @@ def running(start_shared: Watched, provider_server: Provider) -> RunningGateway:
 
 
 async def quickest(provider: Provider, leave: Callable[[int], Any], times: int = 3) -> float:
-    """Return the shortest of some times until a departure was seen: other load on the machine is not measured."""
-    took = []
+    """Return the shortest of some times until a departure was seen: the least of the machine's other load."""
+    took: list[float] = []
     for number in range(times):
         left = await leave(number)
         took.append((await asyncio.to_thread(provider.departure)).time - left)
@@ -60,13 +60,17 @@ def gone(running: RunningGateway, request_id: str) -> Usage:
     return event.usage
 
 
-async def test_a_call_that_is_cancelled_before_the_answer(running: RunningGateway, provider: Provider) -> None:
+async def test_a_call_that_is_cancelled_before_the_answer(
+    running: RunningGateway, provider: Provider
+) -> None:
     provider.answers(*[Stall()] * 3)
     async with asynchronous(running) as client:
 
         async def leave(number: int) -> float:
             call = asyncio.create_task(
-                client.chat.completions.create(model="fast", messages=HELLO, extra_headers={ID: f"early-{number}"})
+                client.chat.completions.create(
+                    model="fast", messages=HELLO, extra_headers={ID: f"early-{number}"}
+                )
             )
             await asyncio.to_thread(provider.wait_requests, number + 1)
             call.cancel()
@@ -80,7 +84,9 @@ async def test_a_call_that_is_cancelled_before_the_answer(running: RunningGatewa
         assert gone(running, f"early-{number}") == Usage()
 
 
-async def test_a_call_that_is_cancelled_inside_the_answer(running: RunningGateway, provider: Provider) -> None:
+async def test_a_call_that_is_cancelled_inside_the_answer(
+    running: RunningGateway, provider: Provider
+) -> None:
     provider.answers(*[Stall(refusal(200, "x" * 100), 50)] * 3)
     async with asynchronous(running) as client:
 
@@ -134,7 +140,9 @@ async def test_a_client_whose_patience_ends(running: RunningGateway, provider: P
     provider.answers(Stall())
     async with asynchronous(running, timeout=0.2) as client:
         with pytest.raises(openai.APITimeoutError):
-            await client.chat.completions.create(model="fast", messages=HELLO, extra_headers={ID: "patience-1"})
+            await client.chat.completions.create(
+                model="fast", messages=HELLO, extra_headers={ID: "patience-1"}
+            )
     provider.departure()
     assert gone(running, "patience-1") == Usage()
 
@@ -153,7 +161,9 @@ def test_a_connection_that_is_reset_in_the_middle_of_a_stream(
     gone(running, "reset-1")
 
 
-async def test_nothing_is_tried_again_for_a_client_that_left(running: RunningGateway, provider: Provider) -> None:
+async def test_nothing_is_tried_again_for_a_client_that_left(
+    running: RunningGateway, provider: Provider
+) -> None:
     provider.answers(Cut(refusal(500, "oops"), 10))
     async with asynchronous(running, timeout=0.1) as client:
         with pytest.raises(openai.APITimeoutError):

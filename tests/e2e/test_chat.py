@@ -22,9 +22,14 @@ from hookway_sdk.testing.scripted_upstream import RecordedRequest, Reply, json_r
 
 WEATHER: Any = {
     "type": "function",
-    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
 }
-CALLS = [{"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}]
+CALLS = [
+    {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+]
 
 
 @pytest.fixture(scope="module")
@@ -135,13 +140,22 @@ async def test_tools_go_there_and_back(running: RunningGateway, provider: Provid
         )
         (made,) = got.choices[0].message.tool_calls or []
         assert made.type == "function"
-        assert (made.id, made.function.name, made.function.arguments) == ("call_1", "weather", '{"city":"Oslo"}')
+        assert (made.id, made.function.name, made.function.arguments) == (
+            "call_1",
+            "weather",
+            '{"city":"Oslo"}',
+        )
+        said_before: Any = got.choices[0].message.to_dict()
         result: Any = {"role": "tool", "tool_call_id": "call_1", "content": "rain"}
         again = await client.chat.completions.create(
-            model="fast", messages=[*HELLO, got.choices[0].message.to_dict(), result], tools=[WEATHER]
+            model="fast", messages=[*HELLO, said_before, result], tools=[WEATHER]
         )
     first, second = (request.json() for request in provider.requests)
-    assert (first["tools"], first["tool_choice"], first["parallel_tool_calls"]) == ([WEATHER], "required", False)
+    assert (first["tools"], first["tool_choice"], first["parallel_tool_calls"]) == (
+        [WEATHER],
+        "required",
+        False,
+    )
     assert second["messages"][1]["tool_calls"] == CALLS
     assert second["messages"][2] == result
     assert again.choices[0].message.content == "Rain"
@@ -214,9 +228,7 @@ def test_what_the_answer_consumed_is_settled_and_journalled(
     got = running.post("/v1/chat/completions", asked, headers={ID: "settled-1"})
     assert got.json()["usage"] == counted
     event = ended(running, "settled-1")
-    assert event.usage == Usage(
-        input_tokens=11, output_tokens=4, cached_input_tokens=8, reasoning_tokens=3
-    )
+    assert event.usage == Usage(input_tokens=11, output_tokens=4, cached_input_tokens=8, reasoning_tokens=3)
     assert (event.status, event.error_type, event.stream, event.stop_reason) == (200, "", False, "stop")
     assert (event.requested_model, event.model, event.target, event.provider) == (
         "fast",
@@ -236,9 +248,7 @@ def test_an_answer_names_its_request_and_its_call_and_nothing_of_the_provider(
 ) -> None:
     theirs = [("x-request-id", "req_theirs"), ("openai-organization", "theirs"), ("server", "cloudflare")]
     provider.answers(json_reply(completion(), 200, theirs))
-    got = running.post(
-        "/v1/chat/completions", {"model": "fast", "messages": HELLO}, headers={ID: "named-1"}
-    )
+    got = running.post("/v1/chat/completions", {"model": "fast", "messages": HELLO}, headers={ID: "named-1"})
     assert got.headers[ID] == "named-1"
     assert got.headers["x-hookway-call-id"] == "named-1"
     assert "x-hookway-served-by" not in got.headers
@@ -252,9 +262,7 @@ def test_a_request_id_that_cannot_be_used_is_replaced_and_not_refused(
     running: RunningGateway, provider: Provider, unusable: str
 ) -> None:
     provider.answers(answer())
-    got = running.post(
-        "/v1/chat/completions", {"model": "fast", "messages": HELLO}, headers={ID: unusable}
-    )
+    got = running.post("/v1/chat/completions", {"model": "fast", "messages": HELLO}, headers={ID: unusable})
     assert got.status == 200
     assert uuid.UUID(got.headers[ID]).version == 4
     assert provider.request.header(ID) == got.headers[ID]
@@ -277,7 +285,9 @@ def test_a_compressed_answer_is_plain_for_the_caller(running: RunningGateway, pr
     assert got.json()["choices"][0]["message"]["content"] == "unpacked"
 
 
-def test_a_chunked_answer_of_some_megabytes_arrives_whole(running: RunningGateway, provider: Provider) -> None:
+def test_a_chunked_answer_of_some_megabytes_arrives_whole(
+    running: RunningGateway, provider: Provider
+) -> None:
     text = "wörd " * 600_000
     body = json.dumps(completion(text), ensure_ascii=False).encode()
     pieces = [body[at : at + 60_001] for at in range(0, len(body), 60_001)]
@@ -293,7 +303,9 @@ async def test_many_calls_at_once_get_their_own_answers(running: RunningGateway,
     async with asynchronous(running) as client:
 
         async def ask(text: str) -> str | None:
-            got = await client.chat.completions.create(model="fast", messages=[{"role": "user", "content": text}])
+            got = await client.chat.completions.create(
+                model="fast", messages=[{"role": "user", "content": text}]
+            )
             return got.choices[0].message.content
 
         texts = [f"question {number}" for number in range(64)]
@@ -313,3 +325,25 @@ def test_calls_share_connections_to_the_provider(running: RunningGateway, provid
     for _ in range(5):
         assert running.chat("hi", model="fast").status == 200
     assert len({request.connection for request in provider.requests}) == 1
+
+
+@pytest.mark.parametrize(
+    ("accepted", "sent", "adopted"),
+    [
+        (["x-request-id", "x-correlation-id"], {"x-correlation-id": "theirs-1"}, "theirs-1"),
+        (["x-request-id", "x-correlation-id"], {"x-correlation-id": "two", "x-request-id": "one"}, "one"),
+        (["x-request-id"], {ID: "own-1"}, None),
+        ([], {ID: "own-2"}, None),
+    ],
+    ids=str,
+)
+def test_the_operator_says_which_headers_bring_an_id(
+    start: Watched, accepted: list[str], sent: dict[str, str], adopted: str | None
+) -> None:
+    running = start({"proxy": {"request_id": {"accept_headers": accepted}}})
+    got = running.post("/v1/chat/completions", {"model": "echo", "messages": HELLO}, headers=sent)
+    if adopted is None:
+        assert got.headers[ID] not in sent.values()
+        adopted = got.headers[ID]
+    assert got.headers[ID] == adopted
+    assert ended(running, adopted).status == 200

@@ -1,4 +1,4 @@
-"""What providers do wrong: the caller gets its own envelope with the right status, and the request is recorded."""
+"""What providers do wrong: the caller gets its own envelope with the right status, and it is recorded."""
 
 from __future__ import annotations
 
@@ -41,8 +41,18 @@ def running(start_shared: Watched, provider_server: Provider, dead_port: int) ->
             "models": [
                 {"name": "fast", "model": "openai/gpt-4o", **account},
                 {"name": "hasty", "model": "openai/gpt-4o", **account, "timeout": TIMEOUT},
-                {"name": "dead", "model": "openai/gpt-4o", **account, "api_base": f"http://127.0.0.1:{dead_port}"},
-                {"name": "tls", "model": "openai/gpt-4o", **account, "api_base": plain.replace("http", "https", 1)},
+                {
+                    "name": "dead",
+                    "model": "openai/gpt-4o",
+                    **account,
+                    "api_base": f"http://127.0.0.1:{dead_port}",
+                },
+                {
+                    "name": "tls",
+                    "model": "openai/gpt-4o",
+                    **account,
+                    "api_base": plain.replace("http", "https", 1),
+                },
                 {"name": "ftp", "model": "openai/gpt-4o", **account, "api_base": "ftp://127.0.0.1/v1"},
                 {"name": "bad-key", "model": "openai/gpt-4o", **account, "key": "sk-\nx-evil: 1"},
                 {"name": "no-plugin", "model": "acme/one", **account},
@@ -89,12 +99,20 @@ BROKEN: dict[str, tuple[Answer, int, str]] = {
         "upstream_decode_error",
     ),
     "answers a list": (json_reply([completion()]), 502, "upstream_decode_error"),
-    "answers no choices": (json_reply({"id": "x", "object": "chat.completion"}), 502, "upstream_decode_error"),
+    "answers no choices": (
+        json_reply({"id": "x", "object": "chat.completion"}),
+        502,
+        "upstream_decode_error",
+    ),
     "answers too much": (answer("x" * LIMIT), 502, "upstream_decode_error"),
     "redirects": (Reply(307, [("location", "/v1/elsewhere")]), 502, "upstream_error"),
     "fails": (refusal(500, "stack trace of host 10.0.0.7"), 502, "upstream_error"),
     "is overloaded": (refusal(529, "overloaded"), 502, "upstream_error"),
-    "fails in html": (Reply(503, [("content-type", "text/html")], b"<h1>10.0.0.7</h1>"), 502, "upstream_error"),
+    "fails in html": (
+        Reply(503, [("content-type", "text/html")], b"<h1>10.0.0.7</h1>"),
+        502,
+        "upstream_error",
+    ),
     "fails inside a success": (
         json_reply({"error": {"message": "host 10.0.0.7 is gone", "code": 503}}),
         502,
@@ -137,7 +155,11 @@ IN_STREAM: dict[str, tuple[Answer, int, str]] = {
         429,
         "upstream_error",
     ),
-    "fails in a document": (json_reply({"error": {"message": "host 10.0.0.7 is gone"}}), 502, "upstream_error"),
+    "fails in a document": (
+        json_reply({"error": {"message": "host 10.0.0.7 is gone"}}),
+        502,
+        "upstream_error",
+    ),
     "refuses in a document": (
         json_reply({"error": {"message": "slow down", "code": 429}}),
         429,
@@ -162,16 +184,24 @@ def test_a_provider_that_stalls_is_given_up_in_time(
     running: RunningGateway, provider: Provider, how: str, stream: bool
 ) -> None:
     begun = sse_reply(frames("hello")) if stream else answer()
-    silent = {"before the head": Stall(), "inside the head": Stall(begun, head_bytes=20), "after the head": Stall(begun)}
+    silent = {
+        "before the head": Stall(),
+        "inside the head": Stall(begun, head_bytes=20),
+        "after the head": Stall(begun),
+    }
     provider.answers(silent[how])
     began = time.monotonic()
-    error = failed(running, ask(running, f"stall-{how}-{stream}".replace(" ", "-"), stream, "hasty"), 504, "timeout")
+    error = failed(
+        running, ask(running, f"stall-{how}-{stream}".replace(" ", "-"), stream, "hasty"), 504, "timeout"
+    )
     assert TIMEOUT / 1000 <= time.monotonic() - began < TIMEOUT / 1000 + 1
     assert error["message"] == f"upstream request timed out after {TIMEOUT}ms"
     provider.departure()
 
 
-def test_a_stall_in_the_middle_of_a_body_is_given_up_in_time(running: RunningGateway, provider: Provider) -> None:
+def test_a_stall_in_the_middle_of_a_body_is_given_up_in_time(
+    running: RunningGateway, provider: Provider
+) -> None:
     provider.answers(Stall(answer(), 40))
     failed(running, ask(running, "stall-body", model="hasty"), 504, "timeout")
     provider.departure()
@@ -221,9 +251,15 @@ def test_what_the_operator_has_to_mend_is_said(
     ],
 )
 async def test_a_refusal_keeps_status_message_code_and_param(
-    running: RunningGateway, provider: Provider, status: int, raised: type[openai.APIStatusError], stream: bool
+    running: RunningGateway,
+    provider: Provider,
+    status: int,
+    raised: type[openai.APIStatusError],
+    stream: bool,
 ) -> None:
-    provider.answers(refusal(status, "the prompt is too long", code="context_length_exceeded", param="messages"))
+    provider.answers(
+        refusal(status, "the prompt is too long", code="context_length_exceeded", param="messages")
+    )
     async with asynchronous(running) as client:
         with pytest.raises(raised) as caught:
             await client.chat.completions.create(

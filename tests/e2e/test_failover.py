@@ -1,4 +1,4 @@
-"""Groups and retries: who is asked, in which order, how often, and what the caller and the record learn of it."""
+"""Groups and retries: who is asked, in which order, how often, and who learns what of it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ FAILURES: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("how", FAILURES)
-def test_the_next_target_answers_when_one_fails(running: RunningGateway, provider: Provider, how: str) -> None:
+def test_the_next_target_answers_when_one_fails(
+    running: RunningGateway, provider: Provider, how: str
+) -> None:
     name = f"failover-{how}".replace(" ", "-")
     provider.answers(FAILURES[how], model="model-a")
     provider.answers(answer("from b"), model="model-b")
@@ -131,7 +133,9 @@ async def test_the_next_target_streams_when_one_fails_before_its_first_frame(
     assert "".join(one.choices[0].delta.content or "" for one in got) == "from b"
 
 
-async def test_no_other_target_is_asked_once_a_frame_has_left(running: RunningGateway, provider: Provider) -> None:
+async def test_no_other_target_is_asked_once_a_frame_has_left(
+    running: RunningGateway, provider: Provider
+) -> None:
     begun = chunk({"content": "hel"})
     provider.answers(sse_reply([begun, frame({"error": {"message": "gone"}})], 0.05), model="model-a")
     async with asynchronous(running) as client:
@@ -158,7 +162,9 @@ def test_a_refusal_is_final(running: RunningGateway, provider: Provider, status:
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
-def test_a_target_that_is_too_slow_is_left(running: RunningGateway, provider: Provider, streams: bool) -> None:
+def test_a_target_that_is_too_slow_is_left(
+    running: RunningGateway, provider: Provider, streams: bool
+) -> None:
     provider.answers(Stall(), model="model-a")
     provider.answers(stream("from b") if streams else answer("from b"), model="model-b")
     began = time.monotonic()
@@ -243,7 +249,9 @@ def test_targets_are_asked_in_order_as_far_as_the_group_says(
 # ── the same target again ───────────────────────────────────────────────────────────────────
 
 
-def test_a_target_is_tried_again_as_often_as_its_row_says(running: RunningGateway, provider: Provider) -> None:
+def test_a_target_is_tried_again_as_often_as_its_row_says(
+    running: RunningGateway, provider: Provider
+) -> None:
     provider.answers(refusal(500, "oops"), Cut(answer(), 40), answer("at last"), model="model-a")
     began = time.monotonic()
     got = ask(running, "again", "again-1")
@@ -321,7 +329,8 @@ def test_what_failed_attempts_consumed_is_settled_too(running: RunningGateway, p
     counted = {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9}
     begun = frames("")[0].replace(b'"usage": null', b'"usage": {"prompt_tokens": 9, "completion_tokens": 0}')
     provider.answers(
-        sse_reply([b"".join([begun, frame({"error": {"message": "gone"}, "usage": counted})])]), model="model-a"
+        sse_reply([b"".join([begun, frame({"error": {"message": "gone"}, "usage": counted})])]),
+        model="model-a",
     )
     provider.answers(stream("from b"), model="model-b")
     assert ask(running, "pair", "both-1", stream=True).headers["x-hookway-served-by"] == "b"

@@ -61,7 +61,7 @@ class Book:
     def clear(self) -> None:
         """Forget everything."""
         for pages in (self.held, self.settles, self.events, self.ended, self.stored):
-            pages.clear()  # type: ignore[attr-defined]  # all of them are lists
+            pages.clear()
 
     def hold(self, exchange: str, what: str) -> Held:
         """Note a reservation."""
@@ -94,7 +94,7 @@ class Book:
 
 
 def witness(book: Book) -> type[Plugin[Any]]:
-    """Return a plugin that holds a reservation for every request and attempt, and notes what becomes of it."""
+    """Return a plugin that holds a reservation for each request and attempt, and notes what comes of it."""
 
     class WitnessLimit(Limit[Any]):
         """Reserve for everything, before anyone else."""

@@ -160,9 +160,7 @@ def cells_of(endpoint: Endpoint, providers: Mapping[str, Provider[Any]]) -> list
     whole = next((one.upstream for one in samples if not one.stream), None)
     frames = next((one.upstream for one in samples if one.stream), None)
     adapter = adapter_of(endpoint, providers)
-    return [
-        Cell(endpoint, one, whole, frames, adapter, has_canonical_form(endpoint, one)) for one in samples
-    ]
+    return [Cell(endpoint, one, whole, frames, adapter, has_canonical_form(endpoint, one)) for one in samples]
 
 
 def adapter_of(endpoint: Endpoint, providers: Mapping[str, Provider[Any]]) -> str:

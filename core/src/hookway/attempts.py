@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from hookway.chains import ChainRunner
 from hookway.client_side import ClientSide
+from hookway.eligibility import eligible_routes
 from hookway.judging import judge_failure
 from hookway.live_exchange import LiveExchange
 from hookway.models import CompiledModel, Route
@@ -114,8 +115,11 @@ class AttemptLoop:
 
         Raises:
             AllCandidatesUnavailable: filters excluded every one.
+            InvalidRequest: no candidate has the tags that the request asks for.
+            PermissionDenied: no candidate may be called from where the request comes.
         """
-        plan = exchange.plan = Plan(model.routes)
+        routes = eligible_routes(exchange, model) if model.selective else model.routes
+        plan = exchange.plan = Plan(routes)
         if chains.filter:
             await self._runner.each(Phase.FILTER, chains.filter, exchange)
         if not plan.candidates:

@@ -12,13 +12,25 @@ from typing import Any
 
 import msgspec
 
-from hookway_sdk import Exchange, GatewayError, OnError, Phase, PluginFailed, TraceEntry
+from hookway_sdk import (
+    Exchange,
+    GatewayError,
+    OnError,
+    Phase,
+    PluginFailed,
+    StateUnavailable,
+    TraceEntry,
+    UpstreamError,
+)
 
 AsyncCall = Callable[[Exchange], Awaitable[Any]]
 PlainCall = Callable[[Any], Any]
 
 FailureNote = Callable[[str, str, Exception, str], None]
 """Told of every failing step: plugin, phase, error, request id."""
+
+FAULTS = (StateUnavailable, UpstreamError)
+"""What a step raises when something it leans on failed (state, a service it asked); never a refusal."""
 
 
 class Step(msgspec.Struct, frozen=True, eq=False):
@@ -70,12 +82,16 @@ class ChainRunner:
             began = time.perf_counter_ns() if exchange.trace is not None else 0
             try:
                 await step.call(exchange)
+            except FAULTS as fault:
+                self._fail(phase, step, fault, exchange)
+                continue
             except GatewayError as refusal:
                 if exchange.trace is not None:
                     note_trace(exchange, phase, step, f"refused: {refusal.type}", began)
                 raise
             except Exception as error:
                 self._fail(phase, step, error, exchange)
+                continue
             if exchange.trace is not None:
                 note_trace(exchange, phase, step, "passed", began)
 
@@ -90,6 +106,9 @@ class ChainRunner:
             began = time.perf_counter_ns() if exchange.trace is not None else 0
             try:
                 answer = await step.call(exchange)
+            except FAULTS as fault:
+                self._fail(phase, step, fault, exchange)
+                continue
             except GatewayError as refusal:
                 if exchange.trace is not None:
                     note_trace(exchange, phase, step, f"refused: {refusal.type}", began)
@@ -125,6 +144,8 @@ class ChainRunner:
         if exchange.trace is not None:
             note_trace(exchange, phase, step, f"failed ({type(error).__name__}), {step.on_error.value}", 0)
         if step.on_error is OnError.CLOSED:
+            if isinstance(error, StateUnavailable):
+                raise error
             raise PluginFailed(step.plugin, phase.value, detail=f"{type(error).__name__}: {error}") from error
 
 

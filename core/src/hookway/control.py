@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hookway.config.configuration import Configuration, load_configuration
 from hookway.link import InProcessLink, Update
-from hookway.loading import RuntimeLoader
+from hookway.loading import RuntimeLoader, entry_problems
 from hookway.process import Process
 from hookway.resources.acceptance import Acceptance, Offer, ResourceSet
 from hookway.resources.collections import Collection
@@ -148,7 +149,8 @@ class ControlRole:
     async def reload_everything(self) -> bool:
         """Read conf.d and the sources again; say whether it was applied."""
         try:
-            configuration = load_configuration(self._directory, self._environ)
+            look = partial(entry_problems, self._loader.installed)
+            configuration = load_configuration(self._directory, self._environ, look)
         except StartError as error:
             self._refused(error)
             return False

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hookway_sdk import Manifest, PluginError, nearest_name
+from hookway_sdk import Manifest, Place, PluginError, Problem, nearest_name
 from hookway_sdk.manifest import FILE_NAME
 from hookway_sdk.plugin import GROUP
+from hookway_sdk.walker import Path as KeyPath
 
 _decode_manifest = msgspec.json.Decoder(Manifest).decode
 
@@ -100,19 +101,23 @@ def entry_name(instance: str) -> str:
     return instance.partition(".")[0]
 
 
-def refuse_unknown(instances: Iterable[str], installed: Mapping[str, Installed]) -> None:
-    """Refuse conf.d keys that name no installed plugin.
-
-    Raises:
-        PluginError: naming the nearest installed plugin and the package to install.
-    """
+def unknown_plugins(
+    instances: Iterable[str], installed: Mapping[str, Installed], places: Mapping[KeyPath, Place]
+) -> list[Problem]:
+    """Return a problem for each conf.d key that names no installed plugin; the shipped ones may."""
+    problems = []
     for instance in instances:
         name = entry_name(instance)
-        if name not in installed:
-            near = nearest_name(name, installed)
-            hint = f"did you mean '{near}'? " if near else ""
-            raise PluginError(
-                instance,
-                f"is configured in conf.d and not installed; {hint}try: pip install hookway-"
-                + name.replace("_", "-"),
+        place = places.get(("plugins", instance))
+        if name in installed or (place is not None and place.file.startswith("defaults/")):
+            continue
+        problems.append(
+            Problem(
+                f"plugins.{instance}",
+                "no plugin of this name is installed",
+                f"an installed one; try: pip install hookway-{name.replace('_', '-')}",
+                nearest_name(name, installed),
+                place,
             )
+        )
+    return problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from hookway.config.addresses import Address
@@ -12,7 +13,7 @@ from hookway.config.configuration import Configuration, load_configuration
 from hookway.control import ControlRole
 from hookway.discovery import Installed, find_installed
 from hookway.link import InProcessLink
-from hookway.loading import RuntimeLoader
+from hookway.loading import RuntimeLoader, entry_problems
 from hookway.nested_calls import NestedCalls
 from hookway.process import Process
 from hookway.runtime import Runtime
@@ -52,12 +53,14 @@ class Gateway:
         log: OperatorLog | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
-        self.configuration = configuration or load_configuration(directory, environ)
+        known = find_installed() if installed is None else installed
+        look = partial(entry_problems, known)
+        self.configuration = configuration or load_configuration(directory, environ, look)
         self.process = Process(
             self.configuration.settings, environ, clock=clock, chance=chance, brand=brand, log=log
         )
         calls = NestedCalls(self._serving)
-        self.loader = RuntimeLoader(self.process, find_installed() if installed is None else installed, calls)
+        self.loader = RuntimeLoader(self.process, known, calls)
         self.serve = ServeRole(self.process, self.loader)
         self.control = ControlRole(
             self.process,

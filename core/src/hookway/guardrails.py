@@ -41,8 +41,12 @@ class GuardrailHost:
         self._row = guardrail.resource.row
         self._deadline = deadline
 
-    def steps(self, plugin: str, priority: int, origin: str) -> dict[Phase, Step]:
-        """Return the row's steps by phase."""
+    def steps(self, plugin: str, priority: int, origin: str, said: OnError | None) -> dict[Phase, Step]:
+        """Return the row's steps by phase.
+
+        Args:
+            said: what conf.d says of failures; it stands above the row, except for a mandatory one.
+        """
         row = self._row
         steps: dict[Phase, Step] = {}
         for phase, point, call in (
@@ -51,7 +55,8 @@ class GuardrailHost:
         ):
             if row.hook_point in (point, "both"):
                 opens = row.fail_open if point == "input" else row.output_fail_open
-                policy = OnError.OPEN if opens and not row.mandatory else OnError.CLOSED
+                policy = said or (OnError.OPEN if opens else OnError.CLOSED)
+                policy = OnError.CLOSED if row.mandatory else policy
                 steps[phase] = Step(priority, row.order, f"{plugin}:{row.name}", plugin, call, policy, origin)
         return steps
 

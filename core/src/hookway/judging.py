@@ -41,14 +41,13 @@ OTHER_TARGET_ONLY = (
 
 def is_retryable(error: GatewayError, model: CompiledModel) -> bool:
     """Say whether a failure may be tried again at all; a fault of the request never is."""
-    if isinstance(error, UpstreamRefused):
+    if isinstance(error, (UpstreamRefused, UpstreamInBand)):
         status = error.upstream_status or 0
         if status in model.fallback_on_statuses or status >= 500:
             return True
-        return status == 429 and model.retry_on_429
-    if isinstance(error, UpstreamInBand):
-        status = error.upstream_status or 0
-        return not 400 <= status < 500 or status in model.fallback_on_statuses
+        if 400 <= status < 500:
+            return status == 429 and model.retry_on_429
+        return isinstance(error, UpstreamInBand)
     return isinstance(error, (UpstreamTimeout, TransportFailed, UpstreamUndecodable, StreamAborted))
 
 

@@ -15,8 +15,10 @@ An endpoint may run fewer phases, or the reorderable ones in another order (``En
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+
+import msgspec
 
 from hookway.attempts import AttemptLoop
 from hookway.chains import Chain, ChainRunner
@@ -40,6 +42,7 @@ from hookway_sdk import (
     PluginFailed,
     Principal,
     Reply,
+    RequestView,
     Unauthenticated,
 )
 
@@ -82,18 +85,15 @@ class Lifecycle:
             Phase.ADMIT_REQUEST: self.admit_request,
             Phase.INSPECT_REQUEST: self.inspect_request,
             Phase.LOOKUP: self.lookup,
-            Phase.ORDER: self.ask,
+            Phase.ORDER: self.ask if endpoint.wire else self.answer_by_itself,
             Phase.INSPECT_ANSWER: self.inspect_answer,
         }
         stages: list[Stage] = []
-        for phase in endpoint.order:
+        for phase in endpoint.order if endpoint.wire else own_order(endpoint.order):
             if phase in stage_of:
                 stages.append(stage_of[phase])
             if phase is Phase.AUTHENTICATE:
                 stages.append(self.read)
-        if not endpoint.wire:
-            stages = [one for one in stages if one not in (self.resolve, self.lookup, self.ask)]
-            stages.append(self.answer_by_itself)
         return tuple(stages)
 
     async def run(self, exchange: LiveExchange, stages: tuple[Stage, ...], client: ClientSide) -> None:
@@ -139,6 +139,8 @@ class Lifecycle:
         endpoint = exchange.endpoint
         if endpoint.body is not BodyKind.NONE:
             exchange.request = endpoint.parse(await client.read_body(), exchange)
+        else:
+            exchange.request = RequestView("", False, {})
 
     async def resolve(self, exchange: LiveExchange, client: ClientSide) -> None:
         """Find the model the name stands for."""
@@ -190,7 +192,10 @@ class Lifecycle:
             hit: Reply | None = await self._runner.first(Phase.LOOKUP, chain, exchange)
             if hit is not None and (hit.canonical is not None or not exchange.request.stream):
                 exchange.cache_status = "hit"
-                exchange.reply = hit
+                # A copy: what a guardrail masks for this caller stays as it was in the cache.
+                exchange.reply = msgspec.structs.replace(hit)
+                if hit.canonical is not None and not hit.body and not exchange.request.stream:
+                    exchange.reply.body = exchange.endpoint.encode_answer(hit.canonical, exchange)
             elif not exchange.cache_status:
                 exchange.cache_status = "miss"
 
@@ -265,3 +270,12 @@ class Lifecycle:
         pieces.append(writer.end(reply.usage))
         client.begin_stream(exchange)
         client.write(b"".join(pieces))
+
+
+def own_order(order: Sequence[Phase]) -> tuple[Phase, ...]:
+    """Return the order of an endpoint that answers by itself, which it does where others ask providers."""
+    own = [phase for phase in order if phase not in (Phase.RESOLVE, Phase.LOOKUP)]
+    if Phase.ORDER not in own:
+        last = own.index(Phase.INSPECT_ANSWER) if Phase.INSPECT_ANSWER in own else len(own)
+        own.insert(last, Phase.ORDER)
+    return tuple(own)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hookway_sdk import ChatRequest, Credential, Exchange, TextSlot
 
 if TYPE_CHECKING:
     from hookway.models import CompiledModel
     from hookway.snapshot import CallerChains, Snapshot
-    from hookway_sdk import AnswerView
+    from hookway_sdk import AnswerView, Brand, Client, Endpoint, Headers
 
 
 class LiveExchange(Exchange):
@@ -42,8 +42,35 @@ class LiveExchange(Exchange):
 
     snapshot: Snapshot
 
-    def __init__(self, *args: Any, **facts: Any) -> None:
-        super().__init__(*args, **facts)
+    def __init__(
+        self,
+        id: str,
+        endpoint: Endpoint,
+        snapshot: Snapshot,
+        brand: Brand,
+        *,
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+        client: Client,
+        started: float,
+        started_at: float,
+    ) -> None:
+        Exchange.__init__(
+            self,
+            id,
+            endpoint,
+            snapshot,
+            brand,
+            method=method,
+            path=path,
+            query=query,
+            headers=headers,
+            client=client,
+            started=started,
+            started_at=started_at,
+        )
         self.credential: Credential | None = None
         self.compiled: CompiledModel | None = None
         self.chains: CallerChains | None = None

@@ -10,7 +10,7 @@ import msgspec
 
 from hookway.config.configuration import Configuration
 from hookway.config.plugin_entries import PluginEntry
-from hookway.discovery import Installed, refuse_unknown
+from hookway.discovery import Installed, unknown_plugins
 from hookway.manager import LoadedPlugin, PluginManager, load_class, provided_services
 from hookway.process import Process
 from hookway.resources.collections import ResourceRegistry
@@ -21,6 +21,7 @@ from hookway.steps import refuse_open_listener
 from hookway_sdk import (
     Caller,
     ConfigError,
+    Place,
     Plugin,
     PluginError,
     Problem,
@@ -32,6 +33,7 @@ from hookway_sdk import (
     Store,
 )
 from hookway_sdk.state import State
+from hookway_sdk.walker import Path, as_problems, check
 
 ACCESS_LOG = "sink_access_log"
 """The plugin that ``observability.access_log: false`` switches off, as other gateways have it."""
@@ -115,19 +117,15 @@ class RuntimeLoader:
             await self.stop(one for one in runtime.plugins.values() if id(one) not in kept)
 
     async def _load(self, configuration: Configuration, previous: Runtime | None) -> Runtime:
+        silent = not configuration.settings.observability.access_log
         entries = {
             name: entry
             for name, entry in configuration.settings.plugins.items()
-            if entry.plugin in self.installed or not only_default(name, configuration)
+            if not (silent and entry.plugin == ACCESS_LOG)
         }
-        refuse_unknown(entries, self.installed)
-        silent = not configuration.settings.observability.access_log
-        on = {
-            name: entry
-            for name, entry in entries.items()
-            if entry.enabled and not (silent and entry.plugin == ACCESS_LOG)
-        }
-        drafts = self._drafts(on, configuration)
+        if problems := entry_problems(self.installed, entries, configuration.places):
+            raise ConfigError(problems)
+        drafts = self._drafts(entries, configuration)
         started: list[LoadedPlugin] = []
         try:
             plugins = await self._instances(drafts, previous, started)
@@ -152,25 +150,20 @@ class RuntimeLoader:
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
-    def _drafts(self, on: Mapping[str, PluginEntry], configuration: Configuration) -> dict[str, Draft]:
+    def _drafts(self, entries: Mapping[str, PluginEntry], configuration: Configuration) -> dict[str, Draft]:
         """Import the plugins that are on and read their settings.
 
         Raises:
-            ConfigError: settings have problems, all of them at once.
+            PluginError: one cannot be imported.
         """
         drafts: dict[str, Draft] = {}
-        problems: list[Problem] = []
-        for name, entry in on.items():
-            installed = self.installed[entry.plugin]
-            cls = load_class(installed)
-            try:
-                settings = configuration.plugin_settings(entry, cls.Settings)
-            except ConfigError as error:
-                problems.extend(error.problems)
-                continue
-            drafts[name] = Draft(entry, installed, cls, settings)
-        if problems:
-            raise ConfigError(problems)
+        for name, entry in entries.items():
+            installed = self.installed.get(entry.plugin)
+            if installed is not None and entry.enabled:
+                cls = load_class(installed)
+                drafts[name] = Draft(
+                    entry, installed, cls, configuration.plugin_settings(entry, cls.Settings)
+                )
         return drafts
 
     async def _instances(
@@ -315,10 +308,19 @@ class RuntimeLoader:
         return off
 
 
-def only_default(name: str, configuration: Configuration) -> bool:
-    """Say whether nobody but the shipped defaults asks for a plugin; then it may be missing."""
-    place = configuration.places.get(("plugins", name))
-    return place is not None and place.file.startswith("defaults/")
+def entry_problems(
+    installed: Mapping[str, Installed], entries: Mapping[str, PluginEntry], places: Mapping[Path, Place]
+) -> list[Problem]:
+    """Return what is wrong with plugins' entries: unknown names, and settings of those that are on."""
+    problems = unknown_plugins(entries, installed, places)
+    for entry in entries.values():
+        if entry.enabled and entry.plugin in installed:
+            try:
+                settings = load_class(installed[entry.plugin]).Settings
+            except PluginError:
+                continue  # told by itself, once the rest is right
+            problems += as_problems(check(entry.settings, settings, path=entry.path), places)
+    return problems
 
 
 def brings(draft: Draft, rank: type | None) -> bool:

@@ -76,9 +76,20 @@ class Route(Candidate):
         body_change: the provider key's changes to a body's top level.
         header_change: the provider key's headers.
         retries: further tries here, ``None`` where neither model nor group says.
+        networks: from where it may be called, ``None`` for anywhere.
+        options: what it takes from its model, its groups and the deployment-wide defaults.
     """
 
-    __slots__ = ("_options", "_roads", "body_change", "closed", "header_change", "provider", "retries")
+    __slots__ = (
+        "_roads",
+        "body_change",
+        "closed",
+        "header_change",
+        "networks",
+        "options",
+        "provider",
+        "retries",
+    )
 
     def __init__(
         self, deployment: Deployment, provider: Provider[Any] | None, options: RouteOptions, **place: Any
@@ -91,7 +102,8 @@ class Route(Candidate):
         change = HeaderOverride(overrides, options.header_prefix)
         self.header_change = change if change else None
         self.retries = options.retries
-        self._options = options
+        self.networks = options.networks
+        self.options = options
         self._roads: dict[tuple[str, bool], Road] = {}
 
     def road(self, wire: str, stream: bool) -> Road:
@@ -118,10 +130,10 @@ class Route(Candidate):
         head = None
         if not provider.local:
             target = provider.target(deployment, upstream_wire, stream)
-            tls = key_tls(deployment.key.row.tls, self._options.defaults.tls)
+            tls = key_tls(deployment.key.row.tls, self.options.defaults.tls)
             head = compile_head(target.method, target.url, target.headers, tls=tls)
-        timeouts = self._options.stream_timeouts if stream else self._options.timeouts
-        return Road(upstream_wire == wire, upstream_wire, head, timeouts, self._options.explicit_timeout)
+        timeouts = self.options.stream_timeouts if stream else self.options.timeouts
+        return Road(upstream_wire == wire, upstream_wire, head, timeouts, self.options.explicit_timeout)
 
 
 class RouteOptions(msgspec.Struct, frozen=True):
@@ -134,6 +146,7 @@ class RouteOptions(msgspec.Struct, frozen=True):
     defaults: UpstreamDefaults
     header_prefix: str
     closed: str = ""
+    networks: tuple[Network, ...] | None = None
 
 
 class CompiledModel(msgspec.Struct, frozen=True, eq=False):
@@ -148,6 +161,7 @@ class CompiledModel(msgspec.Struct, frozen=True, eq=False):
         retry_on_429: an upstream 429 may be tried again.
         fallback_on_statuses: further statuses after which the next candidate is tried.
         closed: why it cannot serve.
+        selective: some of its routes are not for every request (tags, networks).
     """
 
     view: ModelView
@@ -158,6 +172,7 @@ class CompiledModel(msgspec.Struct, frozen=True, eq=False):
     retry_on_429: bool = False
     fallback_on_statuses: frozenset[int] = frozenset()
     closed: str = ""
+    selective: bool = False
 
     def reachable_from(self, address: str) -> bool:
         """Say whether a client at an address may call it; an unreadable address may not."""
@@ -204,24 +219,24 @@ def find_provider(
 
 
 def route_options(
-    row: Any, group: Any, defaults: UpstreamDefaults, header_prefix: str, closed: str
+    row: Any, groups: Sequence[Any], defaults: UpstreamDefaults, header_prefix: str, closed: str
 ) -> RouteOptions:
-    """Resolve deadlines and retries: the model's, then its group's, then the deployment's.
+    """Resolve deadlines and retries: the model's, then its groups' from the inside, then the deployment's.
 
     An explicit 0 at model or group means "no deadline" and ends the search; a stream's 0 defers.
     """
-    own = row.timeout if row.timeout is not None else getattr(group, "timeout", None)
+    levels = (row, *groups)
+    own = next((one.timeout for one in levels if one.timeout is not None), None)
     request = defaults.timeout if own is None else (own / 1000 or None)
-    stream_own = row.stream_timeout or getattr(group, "stream_timeout", None) or None
+    stream_own = next((one.stream_timeout for one in levels if one.stream_timeout), None)
     if stream_own is not None:
         gap: float | None = stream_own / 1000
     elif own is not None:
         gap = request
     else:
         gap = defaults.stream_timeout if defaults.stream_timeout is not None else defaults.timeout
-    retries = row.retries
-    if retries is None and group is not None:
-        retries = group.routing.retries
+    said = (row.retries, *(one.routing.retries for one in groups))
+    retries = next((one for one in said if one is not None), None)
     connect = defaults.connect_timeout
     return RouteOptions(
         Timeouts(connect=connect, total=request),
@@ -231,6 +246,7 @@ def route_options(
         defaults,
         header_prefix,
         closed,
+        read_networks(row.allowed_cidrs),
     )
 
 
@@ -267,19 +283,21 @@ class ModelCompiler:
         shape = "routing" if routing else (conductor.shape if conductor else "direct")
         view = ModelView(row.id, row.name, name, shape, routing.strategy if routing else "", row.row)
         networks = read_networks(row.row.allowed_cidrs)
-        if conductor is not None:
+        if conductor is not None or (closed and routing is None):
             return CompiledModel(view, (), networks, conductor, closed=closed)
         if routing is None:
-            return CompiledModel(view, (self._route(row, captured, None, {}),), networks, closed=closed)
+            return CompiledModel(view, (self._route(row, captured, (), {}),), networks, closed=closed)
+        routes = tuple(self._routes(row))
         return CompiledModel(
             view,
-            tuple(self._routes(row)),
+            routes,
             networks,
             None,
             routing.max_fallbacks,
             routing.retry_on_429,
             frozenset(routing.fallback_on_statuses),
             closed,
+            any(route.tags or route.networks is not None for route in routes),
         )
 
     def _lookup(self, name: str) -> tuple[Resource | None, str]:
@@ -298,37 +316,45 @@ class ModelCompiler:
                 return wildcard, name[len(head) : len(name) - len(tail)]
         return None, ""
 
-    def _routes(self, group: Resource) -> list[Route]:
+    def _routes(self, group: Resource, outer: tuple[Resource, ...] = ()) -> list[Route]:
         """Return a group's candidates, groups within it written out, higher priorities first."""
+        groups = (group, *outer)
         routes: list[Route] = []
+        closed = ""
         for target in group.row.routing.targets:
             place = {"weight": max(1, target.weight), "priority": target.priority, "tags": tuple(target.tags)}
             row, captured = self._lookup(target.model)
             if row is None:
                 raise InvalidUpstreamConfig(f'routing target "{target.model}" does not resolve to a model')
-            if row.row.routing is None:
-                routes.append(self._route(row, captured, group.row, place))
-                continue
-            for inner in self._routes(row):
-                routes.append(self._copy(inner, group.row, place))
+            if row in groups:
+                raise InvalidUpstreamConfig(f'model group "{row.name}" contains itself')
+            if row.row.routing is not None:
+                inside = self._routes(row, groups)
+                routes += [Route(one.deployment, one.provider, one.options, **place) for one in inside]
+            elif row.row.provider is not None:
+                routes.append(self._route(row, captured, groups, place))
+            elif (closed := self._closed.get(("models", row.id), "")) == "":
+                raise InvalidUpstreamConfig(f'routing target "{row.name}" is no deployment and no group')
+        if not routes:
+            raise ConfigBroken(closed)
         for position, route in enumerate(routes):
             route.position = position
         return sorted(routes, key=lambda one: -one.priority)
 
-    def _copy(self, inner: Route, group: Any, place: Mapping[str, Any]) -> Route:
-        """Give a nested group's candidate its place in the outer group."""
-        options = route_options(
-            inner.deployment.row, group, self._defaults, self._header_prefix, inner.closed
-        )
-        return Route(inner.deployment, inner.provider, options, **place)
-
-    def _route(self, row: Resource, captured: str, group: Any, place: Mapping[str, Any]) -> Route:
-        key = self._keys[row.row.provider_key_id]
+    def _route(
+        self, row: Resource, captured: str, groups: tuple[Resource, ...], place: Mapping[str, Any]
+    ) -> Route:
+        key = self._keys.get(row.row.provider_key_id)
+        if key is None:
+            raise InvalidUpstreamConfig(
+                f'model "{row.name}" references unknown provider_key_id "{row.row.provider_key_id}"'
+            )
         template = row.row.model_name or captured
         upstream_model = template.replace("*", captured, 1) if captured else template
         deployment = Deployment(row.id, row.name, upstream_model, row.row.provider, key, row.row)
         closed = self._closed.get(("models", row.id), "") or self._closed.get(("provider_keys", key.id), "")
-        options = route_options(row.row, group, self._defaults, self._header_prefix, closed)
+        levels = [one.row for one in groups]
+        options = route_options(row.row, levels, self._defaults, self._header_prefix, closed)
         provider = find_provider(self._providers, row.row.provider, key)
         return Route(deployment, provider, options, **place)
 

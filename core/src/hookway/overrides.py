@@ -46,7 +46,7 @@ NEVER_FORWARDED = RESERVED | {
     "upgrade",
 }
 
-_VARIABLE = re.compile(r"\$\{\s*([a-z_.]*)\s*\}")
+_VARIABLE = re.compile(r"\$\{\s*([^}]*?)\s*\}|\$\{")
 _UNSAFE = re.compile(r"[\r\n\0]")
 
 Variables = Mapping[str, str]
@@ -99,10 +99,12 @@ class HeaderOverride:
         self._own_prefix = own_prefix
         self._constant: tuple[HeaderLine, ...] = ()
         self._templates: tuple[HeaderLine, ...] = ()
+        taken = set(RESERVED)
         for name, template in overrides.default_headers.items():
             lowered = name.lower()
-            if lowered in RESERVED:
+            if lowered in taken:
                 continue
+            taken.add(lowered)
             if "${" in template:
                 self._templates += ((lowered, template),)
             elif template and not _UNSAFE.search(template):
@@ -148,7 +150,7 @@ def render(template: str, values: Variables) -> str:
 
     def fill(found: re.Match[str]) -> str:
         nonlocal missing
-        value = values.get(found.group(1), "")
+        value = values.get(found.group(1) or "", "")
         missing = missing or not value
         return value
 

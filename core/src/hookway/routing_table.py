@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
 
 from hookway_sdk import PluginError, nearest_name
 
 T = TypeVar("T")
+
+ANY = "{}"
+"""Stands in a shape for a segment that may be anything but empty."""
 
 
 class RoutingTable(Generic[T]):
@@ -17,6 +20,7 @@ class RoutingTable(Generic[T]):
         self._exact: dict[str, dict[str, T]] = {}
         self._patterns: list[tuple[tuple[str, ...], dict[str, T]]] = []
         self._owners: dict[tuple[str, str], str] = {}
+        self._taken: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def add(self, method: str, path: str, target: T, owner: str) -> None:
         """Add a route.
@@ -24,8 +28,8 @@ class RoutingTable(Generic[T]):
         Raises:
             PluginError: another plugin serves this method and path.
         """
-        other = self._owners.get((method, path))
-        if other is not None:
+        other = self._taken.setdefault((method, shape_of(path)), owner)
+        if other != owner or (method, path) in self._owners:
             raise PluginError(owner, f"serves {method} {path}, as {other} does; disable one of them")
         self._owners[method, path] = owner
         methods = self._methods(path)
@@ -36,14 +40,12 @@ class RoutingTable(Generic[T]):
     def find(self, method: str, path: str) -> T | None:
         """Return the target, ``None`` if nobody serves this method and path."""
         methods = self._exact.get(path)
-        if methods is None:
-            methods = self._match(path)
-        return None if methods is None else methods.get(method)
+        found = None if methods is None else methods.get(method)
+        return self._match(path).get(method) if found is None else found
 
     def allowed(self, path: str) -> list[str]:
         """Return the methods a path serves, empty if it is none."""
-        methods = self._exact.get(path) or self._match(path)
-        return sorted(methods) if methods else []
+        return sorted({**self._exact.get(path, {}), **self._match(path)})
 
     def nearest(self, path: str) -> str:
         """Return the served path closest to one that is not served."""
@@ -56,19 +58,26 @@ class RoutingTable(Generic[T]):
     def _methods(self, path: str) -> dict[str, T]:
         if "{" not in path:
             return self._exact.setdefault(path, {})
-        shape = tuple(path.split("/"))
+        shape = shape_of(path)
         for known, methods in self._patterns:
             if known == shape:
                 return methods
         self._patterns.append((shape, {}))
         return self._patterns[-1][1]
 
-    def _match(self, path: str) -> dict[str, T] | None:
+    def _match(self, path: str) -> Mapping[str, T]:
+        """Return the targets of the patterns that fit a path; the first of a method stands."""
         segments = path.split("/")
+        found: dict[str, T] = {}
         for shape, methods in self._patterns:
             if len(shape) == len(segments) and all(
-                known == segment or (known.startswith("{") and segment)
+                known == segment or (known == ANY and segment)
                 for known, segment in zip(shape, segments, strict=True)
             ):
-                return methods
-        return None
+                found = {**methods, **found}
+        return found
+
+
+def shape_of(path: str) -> tuple[str, ...]:
+    """Return the segments of a path; how a variable one is called makes no other path."""
+    return tuple(ANY if segment.startswith("{") else segment for segment in path.split("/"))

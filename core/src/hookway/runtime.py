@@ -181,9 +181,11 @@ class Runtime:
         await self._idle.wait()
 
     async def after(self, exchange: LiveExchange) -> None:
-        """Let caches keep a good answer, now that it has left."""
-        chains = exchange.chains
-        if chains is not None and chains.store and exchange.error is None and exchange.reply is not None:
+        """Let caches keep a good answer, now that it has left; of endpoints that look into them only."""
+        chains, endpoint = exchange.chains, exchange.endpoint
+        if chains is None or not chains.store or exchange.error is not None or exchange.reply is None:
+            return
+        if endpoint.wire and Phase.STORE in endpoint.order:
             await self.runner.notify(Phase.STORE, chains.store, exchange)
 
     # ── snapshots ───────────────────────────────────────────────────────────────────────────
@@ -253,10 +255,11 @@ class Runtime:
         assert isinstance(made, (Guardrail, RemoteGuardrail))
         entry = self.settings.plugins.get(plugin)
         said = entry.timeout if entry is not None else None
+        on_error = entry.on_error if entry is not None else None
         own: float = getattr(made, "timeout", REMOTE_TIMEOUT)
         deadline = own if said is None else said
         priority, origin = self.maker.priority(plugin, Phase.INSPECT_REQUEST, made.priority)
-        steps = GuardrailHost(made, deadline).steps(plugin, priority, origin)
+        steps = GuardrailHost(made, deadline).steps(plugin, priority, origin, on_error)
         answer_priority, answer_origin = self.maker.priority(plugin, Phase.INSPECT_ANSWER, made.priority)
         if Phase.INSPECT_ANSWER in steps:
             steps[Phase.INSPECT_ANSWER] = msgspec.structs.replace(

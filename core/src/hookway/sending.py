@@ -11,12 +11,13 @@ import msgspec
 from hookway.client_side import ClientSide
 from hookway.deadlines import DeadlineWheel
 from hookway.framing import SseFramer
+from hookway.large_bodies import close_large
 from hookway.live_exchange import LiveExchange
 from hookway.local_answers import open_local
 from hookway.models import Road, Route, UpstreamDefaults
 from hookway.overrides import header_variables
 from hookway.streaming import StreamPipe
-from hookway.upstream.request import UpstreamRequest
+from hookway.upstream.request import Pieces, UpstreamRequest
 from hookway.upstream.response import UpstreamResponse
 from hookway.upstream.transport import Transport
 from hookway_sdk import (
@@ -162,12 +163,12 @@ class Sender:
         body, headers = self._encode(exchange, attempt, route, road, provider, stream)
         attempt.dispatched = True
         if road.head is None:
-            answer: LocalAnswer = await provider.answer(attempt.candidate.deployment, body, stream)
+            answer: LocalAnswer = await provider.answer(attempt.candidate.deployment, joined(body), stream)
             response = open_local(answer)
         else:
             if type(provider).sign is not Provider.sign:
                 target = provider.target(attempt.candidate.deployment, road.wire, stream)
-                headers += await provider.sign(attempt.candidate.deployment, target, body)
+                headers += await provider.sign(attempt.candidate.deployment, target, joined(body))
             response = await self._transport.open(UpstreamRequest(road.head, headers, body), road.timeouts)
         attempt.status = response.status
         if 200 <= response.status < 300:
@@ -182,9 +183,10 @@ class Sender:
         road: Road,
         provider: Provider[Any],
         stream: bool,
-    ) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    ) -> tuple[bytes | Pieces, tuple[tuple[str, str], ...]]:
         """Return the body for the upstream and the headers that are this request's own."""
         deployment = attempt.candidate.deployment
+        body: bytes | Pieces
         headers: tuple[tuple[str, str], ...] = ((self._request_id_header, exchange.id), *attempt.headers)
         if road.relay:
             envelope = dict(exchange.request.sealed())
@@ -194,7 +196,7 @@ class Sender:
             envelope = provider.relay_request(envelope, deployment, road.wire, stream)
             if route.body_change is not None:
                 route.body_change(envelope)
-            body = close_envelope(envelope)
+            body = close_large(envelope)
         else:
             request = canonical_request(exchange)
             if request.stream is not stream:
@@ -204,14 +206,19 @@ class Sender:
             headers += encoded.headers
             body = encoded.body
             if route.body_change is not None:
-                envelope = open_envelope(body)
+                envelope = open_envelope(encoded.body)
                 route.body_change(envelope)
-                body = close_envelope(envelope)
+                body = close_large(envelope)
         if route.header_change is not None:
             taken = {name.lower() for name, _ in headers}
             lines = route.header_change.lines(exchange, lambda: header_variables(exchange))
             headers += tuple(line for line in lines if line[0] not in taken and not fixed(road, line[0]))
         return body, headers
+
+
+def joined(body: bytes | Pieces) -> bytes:
+    """Return a body as one buffer."""
+    return body if isinstance(body, bytes) else b"".join(body)
 
 
 def provider_of(route: Route) -> Provider[Any]:

@@ -14,12 +14,12 @@ from hookway.health import Health
 from hookway.link import Update
 from hookway.loading import RuntimeLoader
 from hookway.process import Process
-from hookway.runtime import NO_LIMIT, Runtime
+from hookway.runtime import Runtime
 from hookway.server.answers import HeadWriter
 from hookway.server.client_context import RealAddress, new_request_id
 from hookway.server.fallback_errors import fallback_body
 from hookway.server.operators import OperatorListener
-from hookway.server.protocol import ConnectionSettings, GatewayServer
+from hookway.server.protocol import NO_LIMIT, ConnectionSettings, GatewayServer
 from hookway.server.reception import Reception
 from hookway.snapshot import Snapshot
 from hookway_sdk import ConfigApplied, StartError

@@ -63,10 +63,11 @@ class Settlement:
         if exchange.settled:
             return
         exchange.settled = True
-        dispatched = exchange.dispatched
+        # A cache hit and an endpoint's own answer are answers too: one request, no tokens.
+        served = exchange.dispatched or exchange.reply is not None
         for reservation in exchange.reservations:
             try:
-                if dispatched:
+                if served:
                     reservation.settle(exchange.usage)
                 else:
                     reservation.release()

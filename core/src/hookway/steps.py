@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -60,9 +61,23 @@ class StepMaker:
             return entry.on_error
         return declared or RULES[phase].on_error
 
+    def in_time(self, plugin: str, phase: Phase, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return a call that ends in time, where conf.d sets one; a plain function cannot be interrupted."""
+        entry = self._entries.get(plugin)
+        seconds = entry.timeout if entry is not None else None
+        if seconds is None or not RULES[phase].asynchronous:
+            return call
+
+        async def within(subject: Any) -> Any:
+            async with asyncio.timeout(seconds):
+                return await call(subject)
+
+        return within
+
     def step(self, plugin: str, phase: Phase, kind: Kind, call: Callable[[Any], Any]) -> Step:
         """Return the step of a kind that has one instance."""
         priority, origin = self.priority(plugin, phase, kind.priority)
+        call = self.in_time(plugin, phase, call)
         return Step(priority, 0, plugin, plugin, call, self.policy(plugin, phase, kind.on_error), origin)
 
     def kind_steps(self, plugin: str, kind: Kind) -> Iterable[tuple[Phase, Step]]:
@@ -96,7 +111,8 @@ class StepMaker:
                 declared = getattr(impl.function, "hookway_priority", 500)
                 priority, origin = self.priority(name, phase, declared)
                 policy = self.policy(name, phase, None)
-                yield phase, Step(priority, 0, name, name, impl.function, policy, origin)
+                call = self.in_time(name, phase, impl.function)
+                yield phase, Step(priority, 0, name, name, call, policy, origin)
 
 
 def overrides(kind: Kind, base: type[Kind], method: str) -> bool:
@@ -153,7 +169,9 @@ def cache_steps(maker: StepMaker, plugin: str, cache: Cache[Any], order: int, na
     for phase, call in ((Phase.LOOKUP, cache.lookup), (Phase.STORE, store)):
         priority, origin = maker.priority(plugin, phase, cache.priority)
         policy = maker.policy(plugin, phase, cache.on_error)
-        steps[phase] = Step(priority, order, f"{plugin}:{name}", plugin, call, policy, origin)
+        steps[phase] = Step(
+            priority, order, f"{plugin}:{name}", plugin, maker.in_time(plugin, phase, call), policy, origin
+        )
     return steps
 
 

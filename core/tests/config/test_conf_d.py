@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hookway.config.conf_d import Tree, read_tree
@@ -225,7 +225,6 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any
     return {path: value}
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(_maps, min_size=1, max_size=4))
 def test_every_value_has_the_place_of_the_last_layer_that_set_it(maps: list[dict[str, Any]]) -> None:
     layers = [_layer(value, f"{number}") for number, value in enumerate(maps)]
@@ -241,7 +240,6 @@ def test_every_value_has_the_place_of_the_last_layer_that_set_it(maps: list[dict
             assert all(path not in _leaves(value) for value in maps[int(place.file) + 1 :])
 
 
-@settings(max_examples=100, deadline=None)
 @given(_maps, _maps, _maps)
 def test_merging_can_be_grouped_in_any_way_and_changes_no_layer(a: Any, b: Any, c: Any) -> None:
     one, two, three = (_layer(value, name) for value, name in ((a, "a"), (b, "b"), (c, "c")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hookway.config.documents import DocumentReader
@@ -124,7 +124,6 @@ def _by_hand(text: str) -> str | None:
     return done
 
 
-@settings(max_examples=400, deadline=None)
 @given(
     st.lists(st.sampled_from(["${", "}", "$", "A", "B", ":-", "{", "${A}", "${B:-x}"]), max_size=8).map(
         "".join

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hookway.config import yaml12
@@ -153,7 +153,6 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     _json.filter(lambda value: isinstance(value, dict | list)),
     st.sampled_from([None, 1, "\t"]),
@@ -166,7 +165,6 @@ def test_any_json_document_is_read_as_itself(value: Any, indent: Any, ascii: boo
     assert read(text).value == value
 
 
-@settings(max_examples=200, deadline=None)
 @given(_json)
 def test_what_pyyaml_writes_is_read_as_itself_where_both_versions_of_yaml_agree(value: Any) -> None:
     text = yaml.safe_dump(value, default_style='"', allow_unicode=True)
@@ -296,13 +294,11 @@ _yamlish = st.lists(st.sampled_from([*_pieces.split("|"), "|\n"]), max_size=40).
 
 
 @both_loaders
-@settings(max_examples=400, deadline=None)
 @given(_yamlish | st.text(max_size=60))
 def test_reading_any_text_gives_plain_data_or_problems(text: str) -> None:
     _assert_plain_or_problems(text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60))
 def test_reading_any_bytes_gives_plain_data_or_problems(data: bytes) -> None:
     _assert_plain_or_problems(data)

@@ -161,7 +161,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         try:
             subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
         except FileNotFoundError:
-            pytest.skip("the openssl command is not installed")
+            pytest.skip("needs the openssl command")
 
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=tests")

@@ -11,7 +11,7 @@ from hookway_sdk.exchange import ExchangeKind
 from hookway_sdk.usage import Usage
 
 
-class AttemptEnded(msgspec.Struct, kw_only=True, tag_field="event", tag="attempt_ended"):
+class AttemptEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="attempt_ended"):
     """One attempt at one target is over.
 
     Args:
@@ -55,7 +55,7 @@ class AttemptEnded(msgspec.Struct, kw_only=True, tag_field="event", tag="attempt
     usage: Usage = msgspec.field(default_factory=Usage)
 
 
-class RequestEnded(msgspec.Struct, kw_only=True, tag_field="event", tag="request_ended"):
+class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="request_ended"):
     """One exchange is over. This is also the settlement that the journal keeps.
 
     Args:
@@ -134,7 +134,7 @@ class RequestEnded(msgspec.Struct, kw_only=True, tag_field="event", tag="request
     revision: int = 0
 
 
-class AuthDenied(msgspec.Struct, kw_only=True, tag_field="event", tag="auth_denied"):
+class AuthDenied(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="auth_denied"):
     """A request was turned away before anyone knew who it was from.
 
     Args:
@@ -154,7 +154,7 @@ class AuthDenied(msgspec.Struct, kw_only=True, tag_field="event", tag="auth_deni
     key_id: str = ""
 
 
-class ConfigApplied(msgspec.Struct, kw_only=True, tag_field="event", tag="config_applied"):
+class ConfigApplied(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="config_applied"):
     """A configuration began to serve, or was refused and the last good one goes on.
 
     Args:

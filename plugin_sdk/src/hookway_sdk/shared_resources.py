@@ -79,7 +79,6 @@ class ModelRow(Row):
         provider_key_id: row id of the account.
         routing: the group.
         allowed_cidrs: networks from which it may be called; empty is anywhere.
-        tags: labels.
     """
 
     display_name: DisplayName
@@ -88,7 +87,6 @@ class ModelRow(Row):
     provider_key_id: NonEmpty | None = None
     routing: Routing | None = None
     allowed_cidrs: tuple[NonEmpty, ...] = ()
-    tags: tuple[NonEmpty, ...] = ()
 
 
 class ApiKeyRow(Row):

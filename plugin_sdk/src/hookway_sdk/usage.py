@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Usage(msgspec.Struct, gc=False):
+class Usage(msgspec.Struct, gc=False, omit_defaults=True):
     """Counts of one call, one attempt or one session. All are totals, none is negative.
 
     Args:

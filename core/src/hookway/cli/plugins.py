@@ -25,10 +25,11 @@ async def show(arguments: argparse.Namespace) -> int:
 
     gateway = Gateway(conf_d(arguments), environment(arguments))
     try:
-        await gateway.prepare()
+        # Without resources, which may be wrong for want of a plugin.
+        runtime = await gateway.loader.load(gateway.configuration)
+        await gateway.loader.forget(gateway.configuration, None)
     finally:
         await gateway.close()
-    runtime = gateway.serve.runtime
     rows = []
     for name, loaded in runtime.plugins.items():
         kinds = sorted({kind.kind for kind in loaded.plugin.kinds})

@@ -45,10 +45,11 @@ async def find(arguments: argparse.Namespace) -> dict[str, Any]:
 
     gateway = Gateway(conf_d(arguments), environment(arguments))
     try:
-        await gateway.prepare()
+        # Without resources: whoever writes them wants the schema while they are wrong.
+        runtime = await gateway.loader.load(gateway.configuration)
+        await gateway.loader.forget(gateway.configuration, None)
     finally:
         await gateway.close()
-    runtime = gateway.serve.runtime
     if arguments.what == "resources":
         return resources_schema(runtime.collections)
     loaded = runtime.plugins.get(arguments.what)
@@ -61,6 +62,7 @@ async def find(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def resources_schema(collections: Any) -> dict[str, Any]:
     """Return the schema of a resources file: one list per collection."""
+    from hookway.resources.sugar import SHORT_FORM
     from hookway_sdk.walker import schema
 
     properties: dict[str, Any] = {"_format_version": {"const": "1"}}
@@ -71,10 +73,9 @@ def resources_schema(collections: Any) -> dict[str, Any]:
             written = schema(type_)
             definitions |= written.get("$defs", {})
             items.append({key: value for key, value in written.items() if key not in ("$defs", "$schema")})
-        properties[name] = {
-            "type": ["array", "null"],
-            "items": items[0] if len(items) == 1 else {"anyOf": items},
-        }
+        one_of = {"anyOf": items} if items else False
+        properties[name] = {"type": ["array", "null"], "items": items[0] if len(items) == 1 else one_of}
+    definitions["models"]["properties"] |= SHORT_FORM
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",

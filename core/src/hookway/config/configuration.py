@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path as FilePath
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from hookway.config.conf_d import Tree, read_tree
-from hookway.config.merging import Layer
 from hookway.config.plugin_entries import PluginEntry, read_entries
 from hookway.config.settings import ROOT_KEYS, RootSettings
 from hookway_sdk.errors import ConfigError
@@ -18,6 +17,9 @@ from hookway_sdk.settings import Settings
 from hookway_sdk.walker import Path, as_problems, check, convert
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
+
+EntryCheck: TypeAlias = Callable[[Mapping[str, PluginEntry], Mapping[Path, Place]], Iterable[Problem]]
+"""Finds what is wrong with entries under ``plugins``, given the places of all keys."""
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -44,30 +46,29 @@ class Configuration(msgspec.Struct, frozen=True):
         return convert(entry.settings, type, path=entry.path, places=self.places)
 
 
-def load_configuration(directory: FilePath | None, environ: Mapping[str, str]) -> Configuration:
+def load_configuration(
+    directory: FilePath | None, environ: Mapping[str, str], look: EntryCheck | None = None
+) -> Configuration:
     """Read the configuration.
 
     Args:
         directory: the conf.d directory; ``None``, or one that does not exist, leaves the defaults.
         environ: the environment variables.
+        look: finds what is wrong with plugins' own settings; asked only where something else is wrong, so
+            that all of it is told at once.
 
     Raises:
         ConfigError: with the problems of all files and variables at once.
     """
     tree = read_tree(directory, environ, ROOT_KEYS)
-    settings, problems = _settings(tree.layer)
-    if problems or tree.problems or settings is None:
+    entries, problems = read_entries(tree.layer.value.get("plugins", {}), tree.layer.places)
+    value = {name: one for name, one in tree.layer.value.items() if name != "plugins"}
+    problems = as_problems(check(value, RootSettings), tree.layer.places) + problems
+    if problems or tree.problems:
+        problems += look(entries, tree.layer.places) if look is not None else ()
         raise ConfigError(_in_order([*tree.problems, *problems], tree))
+    settings = msgspec.structs.replace(convert(value, RootSettings), plugins=entries)
     return Configuration(settings, tree.layer.places, tree.warnings, tree.files)
-
-
-def _settings(layer: Layer) -> tuple[RootSettings | None, list[Problem]]:
-    value = dict(layer.value)
-    entries, problems = read_entries(value.pop("plugins", {}), layer.places)
-    problems = as_problems(check(value, RootSettings), layer.places) + problems
-    if problems:
-        return None, problems
-    return msgspec.structs.replace(convert(value, RootSettings), plugins=entries), []
 
 
 def _in_order(problems: list[Problem], tree: Tree) -> list[Problem]:

@@ -10,6 +10,7 @@ import msgspec
 from hookway.resources.core_fields import CORE_FIELDS
 from hookway_sdk import Manifest, PluginError, Row
 from hookway_sdk.shared_resources import SHARED, SharedCollection
+from hookway_sdk.walker_schema import field_descriptions, summary
 
 CORE = "the core"
 SDK = "the SDK"
@@ -30,6 +31,7 @@ class CollectionParts:
         self.variants: dict[str, tuple[type[Row], str]] = {}
         self.shapes: dict[str, tuple[type[Row], str]] = {}
         self.off_fields: dict[str, str] = {}
+        self.off_shapes: list[str] = []
         self.off_variants: dict[str, str] = {}
 
 
@@ -40,9 +42,10 @@ class Collection(msgspec.Struct, frozen=True):
         name: its name.
         identity: the field that names a row.
         variant_field: the field that tells kinds of row apart, ``""`` for none.
+        variant_default: the kind of a row that says none, ``""`` where it has to.
         types: the row's Struct by variant; key ``""`` where there are none.
         shapes: field and owner of every shape a plugin added.
-        off_fields: fields of plugins that are installed and off, with the plugin's name.
+        off_fields: fields of plugins that are installed and off, with the plugin's name; nested ones dotted.
         off_variants: kinds of plugins that are installed and off, with the plugin's name.
         owners: owner of every field.
     """
@@ -50,6 +53,7 @@ class Collection(msgspec.Struct, frozen=True):
     name: str
     identity: str
     variant_field: str
+    variant_default: str
     types: Mapping[str, type[msgspec.Struct]]
     shapes: Mapping[str, str]
     off_fields: Mapping[str, str]
@@ -116,16 +120,18 @@ class ResourceRegistry:
     def plugin_is_off(self, manifest: Manifest) -> None:
         """Learn what an installed plugin that is off would contribute, so that its rows are known."""
         for entry in manifest.resources:
-            name = entry.collection.partition(".")[0]
+            name, _, nested = entry.collection.partition(".")
             parts = self._parts.get(name)
             if parts is None:
                 parts = self._parts[name] = CollectionParts(name, SharedCollection(Row, ""), manifest.name)
             if entry.kind:
                 parts.off_variants.setdefault(entry.kind, manifest.name)
-            elif "." not in entry.collection:
+            elif not nested or nested in parts.base.__struct_fields__:
+                known = nested_type(parts.base, nested).__struct_fields__ if nested else parts.owners
                 for field in entry.fields:
-                    if field not in parts.owners:
-                        parts.off_fields.setdefault(field, manifest.name)
+                    if field not in known and (nested, field) not in parts.nested_owners:
+                        parts.off_fields.setdefault(f"{nested}.{field}".lstrip("."), manifest.name)
+                        parts.off_shapes += [field] if field == entry.key else []
 
     def compose(self) -> dict[str, Collection]:
         """Return every collection with its final Structs."""
@@ -141,10 +147,13 @@ class ResourceRegistry:
             raise PluginError(
                 self.plugin, f"field '{field}' of '{parts.name}' belongs to {parts.owners[field]}"
             )
+        for row, owner in parts.variants.values():
+            if field in row.__struct_fields__:
+                raise PluginError(self.plugin, f"field '{field}' of '{parts.name}' belongs to {owner}")
         parts.owners[field] = self.plugin
 
     def _claim_nested(self, parts: CollectionParts, nested: str, field: str) -> None:
-        if nested not in parts.owners:
+        if nested not in parts.base.__struct_fields__:
             raise PluginError(self.plugin, f"'{parts.name}' has no nested '{nested}'")
         owner = parts.nested_owners.setdefault((nested, field), self.plugin)
         if owner != self.plugin or field in nested_type(parts.base, nested).__struct_fields__:
@@ -154,19 +163,24 @@ class ResourceRegistry:
 def compose_collection(parts: CollectionParts) -> Collection:
     """Define the Structs of one collection, one per variant."""
     shared = [parts.base, *parts.fields]
-    nested = {name: compose_nested(parts, name, rows) for name, rows in parts.nested.items()}
+    off = [field.rpartition(".") for field in parts.off_fields]
+    extended = dict.fromkeys([*parts.nested, *(holder for holder, _, _ in off if holder)])
+    nested = {
+        name: compose_nested(parts, name, [field for holder, _, field in off if holder == name])
+        for name in extended
+    }
     shapes: dict[str, Any] = {key: row | None for key, (row, _) in parts.shapes.items()}
-    off: dict[str, Any] = {field: Any for field in parts.off_fields}
-    optional = {**shapes, **off}
+    optional = {**shapes, **{field: Any for holder, _, field in off if not holder}}
     types: dict[str, type[msgspec.Struct]] = {}
     if not parts.variant_field:
-        types[""] = define(parts.name, shared, nested, optional, tuple(shapes))
+        types[""] = define(parts.name, shared, nested, optional, (*shapes, *parts.off_shapes))
     for kind, (row, _) in parts.variants.items():
         types[kind] = define(f"{parts.name}_{kind}", [*shared, row], nested, optional)
     return Collection(
         parts.name,
         parts.identity,
         parts.variant_field,
+        default_of(parts.base, parts.variant_field),
         types,
         {key: owner for key, (_, owner) in parts.shapes.items()},
         dict(parts.off_fields),
@@ -184,7 +198,7 @@ def define(
 ) -> type[msgspec.Struct]:
     """Define one frozen Struct that has the fields of several, with their docs for the schema."""
     fields: list[Any] = []
-    docs: list[str] = []
+    rows = list(rows)
     for row in rows:
         hints = annotations_of(row)
         for one in msgspec.structs.fields(row):
@@ -195,18 +209,25 @@ def define(
                 fields.append((one.name, annotation, msgspec.field(default_factory=one.default_factory)))
             else:
                 fields.append((one.name, annotation))
-        docs.append(row.__doc__ or "")
     fields.extend((field, annotation, None) for field, annotation in optional.items())
-    namespace = {"__doc__": "\n\n".join(docs), "SHAPES": shapes}
+    described = [f"    {one}: {text}" for row in rows for one, text in field_descriptions(row).items()]
+    doc = "\n".join([summary(rows[0]), "", "Args:", *described])
+    namespace = {"__doc__": doc, "SHAPES": shapes}
     return msgspec.defstruct(
         name, fields, frozen=True, kw_only=True, forbid_unknown_fields=True, namespace=namespace
     )
 
 
-def compose_nested(parts: CollectionParts, nested: str, rows: list[type[Row]]) -> Any:
-    """Define the Struct of a nested object that plugins add fields to."""
-    base = nested_type(parts.base, nested)
-    return define(f"{parts.name}_{nested}", [base, *rows], {}, {}) | None
+def compose_nested(parts: CollectionParts, nested: str, off: Iterable[str]) -> Any:
+    """Define the Struct of a nested object that plugins add fields to, or would if they were on."""
+    rows = [nested_type(parts.base, nested), *parts.nested.get(nested, ())]
+    return define(f"{parts.name}_{nested}", rows, {}, {field: Any for field in off}) | None
+
+
+def default_of(row: type[Row], field: str) -> str:
+    """Return what a field holds where a row says nothing, ``""`` if it has to say something."""
+    found = next((one.default for one in msgspec.structs.fields(row) if one.name == field), "")
+    return found if isinstance(found, str) else ""
 
 
 def nested_type(row: type[Row], field: str) -> type[msgspec.Struct]:

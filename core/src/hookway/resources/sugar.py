@@ -14,6 +14,15 @@ from hookway_sdk import Problem, SourceRow
 ACCOUNT_FIELDS = {"key": "api_key", "api_base": "api_base", "adapter": "adapter"}
 """Members of a short model row that belong to its account, and their names there."""
 
+SHORT_FORM = {
+    "model": {"type": "string", "pattern": "^[^/]+/.", "description": "provider and model_name in one."},
+    "key": {"type": "string", "writeOnly": True, "description": "api_key of an account of its own."},
+    "api_base": {"type": "string", "description": "api_base of an account of its own."},
+    "adapter": {"type": "string", "description": "adapter of an account of its own."},
+    "provider_key": {"type": "string", "description": "name of the account, for provider_key_id."},
+}
+"""JSON Schema of what a model row may say beside the fields of the long form."""
+
 
 def write_out_model(row: SourceRow) -> tuple[SourceRow, SourceRow | None, list[Problem]]:
     """Write out a short model row.
@@ -52,7 +61,7 @@ def clashes(row: SourceRow) -> list[Problem]:
         given = sorted(ACCOUNT_FIELDS.keys() & value.keys())
         return [problem(row, given[0], "goes with the short form", "model: provider/model beside it")]
     found = [name for name in ("provider", "model_name", "routing") if name in value]
-    if "key" in value:
+    if ACCOUNT_FIELDS.keys() & value.keys():
         found += [name for name in ("provider_key", "provider_key_id") if name in value]
     return [problem(row, name, "is said twice", "either the short form or this field") for name in found]
 

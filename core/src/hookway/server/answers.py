@@ -40,7 +40,7 @@ class HeadWriter:
 
     def __init__(self, server: str, request_id_header: str) -> None:
         self._server = server.encode("latin-1")
-        self._id_name = b"\r\n" + request_id_header.encode("latin-1") + b": "
+        self._id_name = f"\r\n{request_id_header}: "
         self._starts: dict[tuple[int, str], bytes] = {}
         self._date = DateLine()
 
@@ -65,24 +65,20 @@ class HeadWriter:
         start = self._starts.get((status, content_type))
         if start is None:
             start = self._starts[status, content_type] = self._start(status, content_type)
-        parts = [start, self._date.get()]
         if length is not None:
-            parts.append(b"content-length: %d" % length)
-        elif not old:
-            parts.append(b"transfer-encoding: chunked")
+            framing = b"content-length: %d" % length
         else:
-            parts.append(b"cache-control: no-store")
-        parts.append(self._id_name)
-        parts.append(request_id.encode("latin-1", "replace"))
+            framing = b"cache-control: no-store" if old else b"transfer-encoding: chunked"
+        lines = ""
         for name, value in headers:
-            if name.lower() not in _OWN:
-                parts.append(f"\r\n{name}: {value}".encode("latin-1", "replace"))
+            if name not in _OWN and name.lower() not in _OWN:
+                lines += f"\r\n{name}: {value}"
         if not keep_alive:
-            parts.append(b"\r\nconnection: close")
+            lines += "\r\nconnection: close"
         elif old:
-            parts.append(b"\r\nconnection: keep-alive")
-        parts.append(b"\r\n\r\n")
-        return b"".join(parts)
+            lines += "\r\nconnection: keep-alive"
+        named = f"{self._id_name}{request_id}{lines}\r\n\r\n".encode("latin-1", "replace")
+        return b"%b%b%b%b" % (start, self._date.get(), framing, named)
 
     def _start(self, status: int, content_type: str) -> bytes:
         kind = f"content-type: {content_type}\r\n" if content_type else ""

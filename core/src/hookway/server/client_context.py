@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import random
+import os
 from collections.abc import Sequence
 
 from multidict import CIMultiDictProxy
@@ -14,16 +14,36 @@ from hookway_sdk import Credential, Secret
 LONGEST_ID = 256
 LONGEST_AGENT = 256
 
-_HEX = "{:032x}".format
+
+class RequestIds:
+    """Makes request ids: UUIDv4 (RFC 9562 5.4) in their usual form, a block of random bytes at a time.
+
+    A third of the cost of ``uuid.uuid4``, which is made anew for every request that brings no id.
+    """
+
+    __slots__ = ("_at", "_hex")
+
+    def __init__(self) -> None:
+        self._hex = ""
+        self._at = 0
+
+    def new(self) -> str:
+        """Return a fresh id."""
+        at = self._at
+        if at >= len(self._hex):
+            self._hex = os.urandom(16 * IDS_AT_ONCE).hex()
+            at = 0
+        self._at = at + 32
+        text = self._hex[at : at + 32]
+        variant = VARIANT[text[16]]
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
-def new_request_id(source: random.Random | None = None) -> str:
-    """Return a UUIDv4 in its usual form (a quarter of the cost of ``uuid.uuid4``)."""
-    bits = (source or random).getrandbits(128)
-    bits = bits & ~(0xF << 76) | 4 << 76
-    bits = bits & ~(0x3 << 62) | 2 << 62
-    text = _HEX(bits)
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+IDS_AT_ONCE = 256
+VARIANT = {digit: "89ab"[index % 4] for index, digit in enumerate("0123456789abcdef")}
+"""The two fixed bits of a UUID's variant, set on whichever digit stands there."""
+
+new_request_id = RequestIds().new
 
 
 def request_id(headers: CIMultiDictProxy[str], accepted: Sequence[str]) -> str:
@@ -48,17 +68,21 @@ def credential(headers: CIMultiDictProxy[str]) -> Credential | None:
     """
     authorization = headers.get("authorization")
     if authorization is not None:
-        if not authorization.startswith("Bearer "):
-            return None
-        token = authorization[7:].strip()
-        return Credential("bearer", Secret(token)) if token and token.isascii() else None
+        return bearer(authorization)
     token = headers.get("x-api-key", "").strip()
     return Credential("x-api-key", Secret(token)) if token and token.isascii() else None
 
 
-def user_agent(headers: CIMultiDictProxy[str]) -> str:
-    """Return the caller's user agent, shortened and without control characters."""
-    agent = headers.get("user-agent", "")
+def bearer(authorization: str) -> Credential | None:
+    """Read an ``Authorization`` header; the scheme's spelling is exact, as clients of the field send it."""
+    if not authorization.startswith("Bearer "):
+        return None
+    token = authorization[7:].strip()
+    return Credential("bearer", Secret(token)) if token and token.isascii() else None
+
+
+def user_agent(agent: str) -> str:
+    """Return a ``User-Agent`` header shortened and without control characters."""
     if agent.isprintable() and len(agent) <= LONGEST_AGENT:
         return agent
     return "".join(one for one in agent if one.isprintable())[:LONGEST_AGENT]

@@ -124,7 +124,9 @@ class HttpClientSide:
 
     def write(self, data: bytes) -> None:
         """Send a piece of a streamed answer."""
-        self._put(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        transport = self._protocol.transport
+        if transport is not None:
+            transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def end_stream(self) -> None:
         """Send the end of a streamed answer."""

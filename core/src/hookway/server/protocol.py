@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Handler = Callable[[IncomingRequest], Awaitable[bool]]
 """Serves a request; says whether the connection may stay."""
 
+NO_LIMIT = 10 * 365 * 86400.0
+"""Seconds that stand for "no limit" where aiohttp wants a number."""
+
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 32 * 1024 * 1024
 """How long and how much of a refused body is read and dropped, so that the client gets to read its answer."""
@@ -67,18 +70,20 @@ class GatewayProtocol(RequestHandler):
 
     Attributes:
         client: who is on the other end, kept while requests of the connection do not differ in it.
+        agent: the header from which it was made, ``None`` before the first request.
         peer: address of the other end of the connection.
         on_pause: called when the client does not take its bytes as fast as they come.
         on_resume: called when it does again.
     """
 
-    __slots__ = ("_head_deadline", "_settings", "client", "on_pause", "on_resume", "peer")
+    __slots__ = ("_head_deadline", "_settings", "agent", "client", "on_pause", "on_resume", "peer")
 
     def __init__(self, manager: GatewayServer, **options: Any) -> None:
         super().__init__(manager, **options)
         self._settings = manager.settings
         self._head_deadline: Deadline | None = None
-        self.client: Client | None = None
+        self.client = Client()
+        self.agent: str | None = None
         self.peer = ""
         self.on_pause: Callable[[], None] | None = None
         self.on_resume: Callable[[], None] | None = None
@@ -210,6 +215,8 @@ class GatewayProtocol(RequestHandler):
 
     def _begin_idle_time(self) -> None:
         """Let the connection be closed if no further request comes in time."""
+        if self._keepalive_timeout >= NO_LIMIT:
+            return
         due = self._loop.time() + self._keepalive_timeout
         self._next_keepalive_close_time = due
         if self._keepalive_handle is None:

@@ -15,10 +15,8 @@ from hookway.server.incoming_request import IncomingRequest
 from hookway_sdk import (
     BodyTooLarge,
     Client,
-    ExchangeKind,
     GatewayError,
     Headers,
-    InvalidRequest,
     NotFound,
     Unauthenticated,
 )
@@ -49,38 +47,32 @@ class Reception:
         served = runtime.routes.find(request.method, path)
         if served is None:
             return self._no_endpoint(request, runtime, path, query)
-        self._role.in_flight += 1
-        runtime.entered()
-        try:
-            return await self._serve(request, runtime, served, path, query)
-        finally:
-            self._role.in_flight -= 1
-            runtime.left()
-
-    async def _serve(
-        self, request: IncomingRequest, runtime: Runtime, served: ServedEndpoint, path: str, query: str
-    ) -> bool:
-        protocol = request.protocol
+        role, protocol = self._role, request.protocol
         client = HttpClientSide(
             request,
             protocol,
             self._heads,
-            self._role.wheel,
+            role.wheel,
             limit=runtime.body_limit,
             body_timeout=runtime.body_timeout,
-            keep_alive=request.keep_alive and not self._role.draining,
+            keep_alive=request.keep_alive and not role.draining,
         )
         exchange = self._exchange(request, runtime, served, path, query)
+        role.in_flight += 1
+        runtime.entered()
         try:
             error = self._refuse_early(request, runtime.body_limit)
             if error is None:
                 await runtime.lifecycle.run(exchange, served.stages, client)
             else:
                 exchange.error = error
+            return await self._deliver(request, exchange, runtime, client, protocol)
         except asyncio.CancelledError:
             self._record_departure(exchange, runtime)
             raise
-        return await self._deliver(request, exchange, runtime, client, protocol)
+        finally:
+            role.in_flight -= 1
+            runtime.left()
 
     def _exchange(
         self, request: IncomingRequest, runtime: Runtime, served: ServedEndpoint, path: str, query: str
@@ -99,7 +91,6 @@ class Reception:
             client=self._client(request),
             started=clock.monotonic(),
             started_at=clock.now(),
-            kind=ExchangeKind.CALL,
         )
 
     def _client(self, request: IncomingRequest) -> Client:
@@ -108,22 +99,17 @@ class Reception:
         address = protocol.peer
         if self._real_address.believes_anyone:
             address = self._real_address.find(address, headers)
-        agent = user_agent(headers)
-        known = protocol.client
-        if known is None or known.address != address or known.user_agent != agent:
-            known = protocol.client = Client(address, agent, protocol.ssl_context is not None)
-        return known
+        agent = headers.get("user-agent", "")
+        if agent != protocol.agent or protocol.client.address != address:
+            protocol.agent = agent
+            protocol.client = Client(address, user_agent(agent), protocol.ssl_context is not None)
+        return protocol.client
 
     def _refuse_early(self, request: IncomingRequest, limit: int) -> GatewayError | None:
-        """Judge what can be judged before authentication: the declared size, several lengths."""
-        lengths = request.headers.getall("content-length", ())
-        if not lengths:
-            return None
-        if len(lengths) > 1:
-            return InvalidRequest("conflicting Content-Length headers")
-        if int(lengths[0]) > limit:
-            return BodyTooLarge(limit)
-        return None
+        """Judge what can be judged before authentication: the declared size."""
+        # Two lengths never come here: the parser refuses them, and `GatewayProtocol` says why.
+        length = request.headers.get("content-length")
+        return BodyTooLarge(limit) if length is not None and int(length) > limit else None
 
     async def _deliver(
         self,
@@ -185,9 +171,10 @@ class Reception:
         client.answer(head, b"" if request.method == "HEAD" else body)
 
     def _record_departure(self, exchange: LiveExchange, runtime: Runtime) -> None:
-        """Settle and record what a client that left has used."""
-        settlement = runtime.lifecycle.settlement
-        settlement.record(settlement.close(exchange, 499))
+        """Record what a client has used that left before its answer was written."""
+        if not exchange.status:
+            settlement = runtime.lifecycle.settlement
+            settlement.record(settlement.close(exchange, 499))
 
     def _no_endpoint(self, request: IncomingRequest, runtime: Runtime, path: str, query: str) -> bool:
         """Answer probes, a wrong method (405) and an unknown path (404)."""

@@ -37,7 +37,7 @@ class Upload:
     """
 
     def __init__(self, request: UpstreamRequest, deadline: ExchangeDeadline) -> None:
-        assert not isinstance(request.body, bytes)
+        assert not isinstance(request.body, bytes | tuple)
         self._body = aiter(request.body)
         self._length = request.length
         self._deadline = deadline

@@ -95,7 +95,7 @@ class AiohttpTransport:
             if self._closed:
                 raise TransportFailed("the gateway is shutting down", sent=False)
             attempt = _Attempt(self._wheel, timeouts, began)
-            upload = None if isinstance(request.body, bytes) else Upload(request, attempt.deadline)
+            upload = None if request.replayable else Upload(request, attempt.deadline)
             try:
                 answer = await self._send(request, timeouts, attempt, upload)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
@@ -159,12 +159,13 @@ class AiohttpTransport:
         head, origin = request.head, request.head.origin
         context = self._tls.get(origin.tls) if origin.tls is not None else None
         headers = CIMultiDict([*head.headers, *request.headers])
-        data: Any = upload.chunks() if upload is not None else request.body or None
+        whole = b"".join(request.body) if isinstance(request.body, tuple) else request.body
+        data: Any = upload.chunks() if upload is not None else whole or None
         if upload is not None and request.length is not None:
             headers[hdrs.CONTENT_LENGTH] = str(request.length)
-        elif isinstance(request.body, bytes) and len(request.body) > WHOLE_BODY:
-            data = slices(request.body)
-            headers[hdrs.CONTENT_LENGTH] = str(len(request.body))
+        elif isinstance(whole, bytes) and len(whole) > WHOLE_BODY:
+            data = slices(whole)
+            headers[hdrs.CONTENT_LENGTH] = str(len(whole))
         elif data is None and head.always_length:
             headers[hdrs.CONTENT_LENGTH] = "0"
         tell.set(attempt.on_handler)

@@ -148,6 +148,8 @@ class Connection(asyncio.Protocol):
             else:
                 transport.write(head)
                 transport.write(body)
+        elif isinstance(body, tuple):
+            transport.writelines((head, *body))
         else:
             transport.write(head)
             self._pump = self._loop.create_task(self._send_body(request))
@@ -401,7 +403,7 @@ class Connection(asyncio.Protocol):
     async def _send_body(self, request: UpstreamRequest) -> None:
         """The pump's task; ends the exchange when the body cannot be sent."""
         body, transport = request.body, self._transport
-        assert not isinstance(body, bytes)
+        assert not isinstance(body, bytes | tuple)
         assert transport is not None
         if self._gate is None:
             self._gate = Gate()

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import AsyncIterable, Iterable, Sequence
 from functools import lru_cache
+from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -121,14 +122,19 @@ def compile_head(
     return RequestHead(method, origin, target, [*start, *given])
 
 
+Pieces: TypeAlias = tuple[bytes | memoryview, ...]
+"""A large body as it lies in memory; joining it would copy it."""
+
+
 class UpstreamRequest:
     """One request: a compiled head, further headers, and a body.
 
     Args:
         head: compiled.
         headers: further ones, sent after the static ones.
-        body: bytes; or an iterator, read as fast as the provider takes it, and closed when it is not needed
-            any more. A request with an iterator is never sent twice.
+        body: bytes; or pieces of them, sent without being joined; or an iterator, read as fast as the
+            provider takes it, and closed when it is not needed any more. A request with an iterator is
+            never sent twice.
         length: of an iterator's body in bytes; None sends it chunked.
         decode: False hands a compressed answer on as it came, with its ``content-encoding``.
     """
@@ -139,7 +145,7 @@ class UpstreamRequest:
         self,
         head: RequestHead,
         headers: Sequence[tuple[str, str]] = (),
-        body: bytes | AsyncIterable[bytes] = b"",
+        body: bytes | Pieces | AsyncIterable[bytes] = b"",
         *,
         length: int | None = None,
         decode: bool = True,
@@ -168,7 +174,7 @@ class UpstreamRequest:
     @property
     def replayable(self) -> bool:
         """Whether it can be sent a second time."""
-        return isinstance(self.body, bytes)
+        return isinstance(self.body, bytes | tuple)
 
     def check_headers(self) -> None:
         """Refuse what must not be sent.
@@ -189,22 +195,20 @@ class UpstreamRequest:
         """
         head = self.head
         body = self.body
-        if isinstance(body, bytes):
-            size = len(body)
+        if isinstance(body, bytes | tuple):
+            size = len(body) if isinstance(body, bytes) else sum(map(len, body))
             framing = f"content-length: {size}\r\n\r\n" if size or head.always_length else "\r\n"
         elif self.length is not None:
             framing = f"content-length: {self.length}\r\n\r\n"
         else:
             framing = "transfer-encoding: chunked\r\n\r\n"
         headers = self.headers
-        if not headers:
-            return head.prefix + framing.encode("latin-1")
-        lines = "".join([f"{_check_name(name)}: {value}\r\n" for name, value in headers])
-        # One count for all values: each line ends with exactly one CR and one LF, ours.
-        count = len(headers)
-        if lines.count("\n") != count or lines.count("\r") != count or "\0" in lines or not lines.isascii():
-            for name, value in headers:
+        lines = ""
+        for name, value in headers:
+            # Printable ASCII, nearly every value, has no line end, no NUL and nothing outside latin-1.
+            if not (value.isascii() and value.isprintable()):
                 _check_value(name, value)
+            lines += f"{_check_name(name)}: {value}\r\n"
         return head.prefix + (lines + framing).encode("latin-1")
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class Conductor(RowKind[RowT]):
     """Answers a request by nested calls (``self.services.call``); takes the place of the attempt loop.
 
+    Acts in place of phases ``filter``, ``order``, ``admit_attempt`` and ``judge``, which its nested calls
+    meet instead.
+
     Attributes:
         shape: the field of a model row that makes it this shape (``ensemble``).
     """

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class Dialect(EntryKind[SettingsT]):
-    """A client's wire: a set of endpoints that share an error envelope."""
+    """A client's wire: a set of endpoints that share an error envelope.
+
+    Acts between phases ``authenticate`` and ``resolve`` (an endpoint reads the request) and after phase
+    ``settle`` (it writes the answer).
+    """
 
     kind = "dialect"
 

@@ -71,7 +71,14 @@ class Guardrail(_GuardrailKind[RowT]):
 
 
 class RemoteGuardrail(_GuardrailKind[RowT]):
-    """Judges texts by asking another service: time-boxed, concurrent with others, merged in order."""
+    """Judges texts by asking another service: time-boxed, concurrent with others, merged in order.
+
+    Phases ``inspect_request`` and ``inspect_answer``, mode each. Fails closed. The host supplies what it
+    supplies to a :class:`Guardrail`, and the time box.
+
+    Attributes:
+        timeout: seconds that one :meth:`check` may take.
+    """
 
     priority = priorities.GUARD_REMOTE
     timeout: ClassVar[float] = 5.0

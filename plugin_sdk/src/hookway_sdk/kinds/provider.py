@@ -69,6 +69,8 @@ class Framer:
 class Provider(EntryKind[SettingsT]):
     """Speaks one or more upstream wires.
 
+    Acts between phases ``admit_attempt`` and ``judge``, once per attempt.
+
     A request whose client speaks one of ``wires`` is relayed: :meth:`relay_request` changes its top
     level, :meth:`facts` and :meth:`reader` read usage from the answer, and every other byte passes
     through. Any other request is translated through the canonical form.

@@ -13,14 +13,22 @@ import asyncio
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
+from hookway_sdk.testing.out_of_time import is_out_of_time
+
 LOOPS = ("asyncio", "uvloop")
 # A task that has been cancelled, or whose peer has just closed, needs a few turns of the loop to end.
 GRACE_SECONDS = 0.1
+# Where the test kit itself asserts; pytest explains these as it does the asserts of a test module.
+EXPLAINED = (
+    "hookway_sdk.testing.contracts",
+    *(f"hookway_sdk.testing.state_{room}_promises" for room in ("batch", "lease", "value", "window")),
+)
 
 _AsyncTest = Callable[..., Coroutine[Any, Any, object]]
 _LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -44,6 +52,12 @@ def loop_factory(name: str) -> _LoopFactory | None:
 
     factory: _LoopFactory = uvloop.new_event_loop
     return factory
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Have the promises of contracts explained; before any conftest has imported them."""
+    pytest.register_assert_rewrite(*(name for name in EXPLAINED if name not in sys.modules))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,11 +84,16 @@ def run_async_test(function: _AsyncTest, *positional: object, **arguments: objec
         LeftBehind: the function returned, but a task of it was still running (it is cancelled), or something
             failed unseen.
     """
-    unseen: list[str] = []
+    unseen: list[dict[str, Any]] = []
     with asyncio.Runner(loop_factory=loop_factory(_chosen_loop())) as runner:
-        runner.get_loop().set_exception_handler(lambda _, context: unseen.append(_describe(context)))
+        runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))
         still_running = runner.run(_run_and_look_around(function(*positional, **arguments)))
-    if faults := [f"still running after the test: {task}" for task in still_running] + unseen:
+    for context in unseen:
+        if is_out_of_time(error := context.get("exception")):
+            raise error
+    if faults := [f"still running after the test: {task}" for task in still_running] + [
+        *map(_describe, unseen)
+    ]:
         raise LeftBehind("\n".join(faults))
 
 

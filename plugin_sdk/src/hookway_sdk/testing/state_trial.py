@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import SearchStrategy
 
@@ -14,6 +15,7 @@ from hookway_sdk.clock import Clock
 from hookway_sdk.state import CountResult, LeaseResult, Op, Result, State, ValueResult, WindowResult
 from hookway_sdk.testing.async_tests import run_async_test
 from hookway_sdk.testing.fake_clock import FakeClock
+from hookway_sdk.testing.out_of_time import is_out_of_time
 
 ExampleT = TypeVar("ExampleT")
 _Body: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
@@ -69,6 +71,13 @@ class StateTrial:
             await self.close_state(state)
 
 
+class _OutOfTime(BaseException):
+    """Takes the end of a test's time past hypothesis, which would try smaller and smaller examples of it."""
+
+    def __init__(self, error: pytest.fail.Exception) -> None:
+        self.error = error
+
+
 def promise(body: _Body) -> Callable[..., None]:
     """Turn ``async def test_…(self, state, clock, …)`` into a test with its own loop."""
 
@@ -102,9 +111,17 @@ def promise_for(examples: SearchStrategy[ExampleT]) -> Callable[[_Body], Callabl
                 async def run(state: State, clock: Clock) -> None:
                     await body(self, state, clock, example)
 
-                run_async_test(self.try_with, run)
+                try:
+                    run_async_test(self.try_with, run)
+                except pytest.fail.Exception as error:
+                    if is_out_of_time(error):
+                        raise _OutOfTime(error) from None
+                    raise
 
-            check()
+            try:
+                check()
+            except _OutOfTime as out:
+                raise out.error from None
 
         functools.update_wrapper(test, body)
         del test.__wrapped__  # type: ignore[attr-defined]  # pytest would take its arguments for fixtures

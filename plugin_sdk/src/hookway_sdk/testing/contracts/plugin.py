@@ -33,8 +33,6 @@ from hookway_sdk.testing.snapshots import (
 )
 
 _TOKEN = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
-_THREAD_SECONDS = 1.0
-"""How long a thread that was told to end may take to do so."""
 
 
 class PluginContract:
@@ -46,6 +44,7 @@ class PluginContract:
         settings: its settings in the example, as conf.d has them; the required ones at least.
         row: its own fields of an example row, as a resources file has them (kinds that have rows).
         common: further common fields of that row (``name``, ``hook_point``).
+        thread_seconds: how long a thread that ``stop`` told to end may take to do so.
     """
 
     plugin: ClassVar[type[Kind] | type[Plugin[Any]]]
@@ -53,6 +52,7 @@ class PluginContract:
     settings: ClassVar[Mapping[str, Any]] = {}
     row: ClassVar[Mapping[str, Any]] = {}
     common: ClassVar[Mapping[str, Any]] = {}
+    thread_seconds: ClassVar[float] = 1.0
 
     # ── what a subclass may override ────────────────────────────────────────────────────────
 
@@ -208,7 +208,7 @@ class PluginContract:
             pass
         await asyncio.sleep(0)
         for thread in set(threading.enumerate()) - threads:
-            await asyncio.to_thread(thread.join, _THREAD_SECONDS)
+            await asyncio.to_thread(thread.join, self.thread_seconds)
             assert not thread.is_alive(), f"{thread.name} runs on after stop"
         left = {task for task in asyncio.all_tasks() - tasks if not task.done()}
         assert not left, f"stop leaves tasks running: {left}"

@@ -58,9 +58,16 @@ class ResilienceContract(PluginContract):
 
     async def _settled(self, services: RecordingServices) -> None:
         """Let everything happen that happens between two requests."""
+        await services.state.flush()
         services.tasks.run_ticks()
         await services.tasks.run_every()
         await services.state.flush()
+
+    def _sharing(self, services: RecordingServices) -> RecordingServices:
+        """Make services of another instance that stands on the same state."""
+        return make_services(
+            self.token(), state=services.state, clock=services.clock, provided=self.provided()
+        )
 
     async def _fail(
         self, plugin: Any, services: RecordingServices, snapshot: SnapshotView, times: int
@@ -69,13 +76,13 @@ class ResilienceContract(PluginContract):
         for _ in range(times):
             exchange = self.exchange(snapshot, candidate)
             attempt = self.attempt(exchange, candidate, self.failure())
-            plugin.judge(exchange, attempt)
+            await plugin.judge(exchange, attempt)
             plugin.ended(exchange, attempt)
             await self._settled(services)
 
-    def _left(self, plugin: Any, snapshot: SnapshotView, *candidates: Candidate) -> list[Candidate]:
+    async def _left(self, plugin: Any, snapshot: SnapshotView, *candidates: Candidate) -> list[Candidate]:
         exchange = self.exchange(snapshot, *candidates)
-        plugin.filter(exchange, exchange.plan)
+        await plugin.filter(exchange, exchange.plan)
         left = list(exchange.plan.candidates)
         out = [one for one, _ in exchange.plan.excluded]
         assert len(left) + len(out) == len(candidates), "a candidate has vanished without being excluded"
@@ -88,12 +95,14 @@ class ResilienceContract(PluginContract):
         services = self.services()
         async with self.running(services) as plugin:
             snapshot, both = self.compiled(plugin), self.candidates()
-            assert self._left(plugin, snapshot, *both) == list(both), "it takes out a target nobody tried"
+            assert await self._left(plugin, snapshot, *both) == list(both), (
+                "it takes out a target nobody tried"
+            )
             for _ in range(20):
                 exchange = self.exchange(snapshot, *both)
                 plugin.ended(exchange, self.attempt(exchange, both[0], None))
                 await self._settled(services)
-            assert self._left(plugin, snapshot, *both) == list(both), "it takes out a target that works"
+            assert await self._left(plugin, snapshot, *both) == list(both), "it takes out a target that works"
 
     async def test_a_target_that_keeps_failing_is_taken_out_with_a_reason(self) -> None:
         if not self.failures:
@@ -102,7 +111,7 @@ class ResilienceContract(PluginContract):
         async with self.running(services) as plugin:
             snapshot, (failing, healthy) = self.compiled(plugin), self.candidates()
             await self._fail(plugin, services, snapshot, self.failures)
-            left = self._left(plugin, snapshot, failing, healthy)
+            left = await self._left(plugin, snapshot, failing, healthy)
             assert left == [healthy], f"after {self.failures} failures the plan has {left}"
 
     async def test_fewer_failures_take_nothing_out(self) -> None:
@@ -112,7 +121,7 @@ class ResilienceContract(PluginContract):
         async with self.running(services) as plugin:
             snapshot, both = self.compiled(plugin), self.candidates()
             await self._fail(plugin, services, snapshot, self.failures - 1)
-            left = self._left(plugin, snapshot, *both)
+            left = await self._left(plugin, snapshot, *both)
             assert left == list(both), f"after {self.failures - 1} failures the plan has {left}"
 
     async def test_a_target_comes_back_in_time(self) -> None:
@@ -124,10 +133,10 @@ class ResilienceContract(PluginContract):
             await self._fail(plugin, services, snapshot, self.failures)
             services.clock.advance(self.recovery * 0.8)
             await self._settled(services)
-            assert self._left(plugin, snapshot, failing, healthy) == [healthy], "it is back too early"
+            assert await self._left(plugin, snapshot, failing, healthy) == [healthy], "it is back too early"
             services.clock.advance(self.recovery * 0.4)
             await self._settled(services)
-            assert self._left(plugin, snapshot, failing, healthy) == [failing, healthy], "it stays away"
+            assert await self._left(plugin, snapshot, failing, healthy) == [failing, healthy], "it stays away"
 
     async def test_what_it_learnt_outlives_a_reload(self) -> None:
         if not self.failures:
@@ -136,14 +145,22 @@ class ResilienceContract(PluginContract):
         async with self.running(services) as plugin:
             snapshot, (failing, healthy) = self.compiled(plugin), self.candidates()
             await self._fail(plugin, services, snapshot, self.failures)
-            following = make_services(
-                self.token(), state=services.state, clock=services.clock, provided=self.provided()
-            )
-            async with self.running(following) as next_plugin:
-                snapshot = self.compiled(next_plugin)
-                await self._settled(following)
-                left = self._left(next_plugin, snapshot, failing, healthy)
+            async with self.running(self._sharing(services)) as next_plugin:
+                # No tick in between: requests come at once.
+                left = await self._left(next_plugin, self.compiled(next_plugin), failing, healthy)
                 assert left == [healthy], f"after a reload the plan has {left} again"
+
+    async def test_what_one_worker_learns_the_others_know(self) -> None:
+        if not self.failures:
+            pytest.skip("it takes no target out")
+        services = self.services()
+        async with self.running(services) as plugin, self.running(self._sharing(services)) as other:
+            snapshot, (failing, healthy) = self.compiled(plugin), self.candidates()
+            others = self.compiled(other)
+            assert await self._left(other, others, failing, healthy) == [failing, healthy]
+            await self._fail(plugin, services, snapshot, self.failures)
+            left = await self._left(other, others, failing, healthy)
+            assert left == [healthy], f"the plan of another worker has {left}; read services.state"
 
     async def test_any_failure_gets_a_decision_or_is_left_to_others(self) -> None:
         services = self.services()
@@ -162,7 +179,7 @@ class ResilienceContract(PluginContract):
                 exchange = self.exchange(snapshot, failing, healthy)
                 for index in range(3):
                     attempt = self.attempt(exchange, failing, error, index)
-                    decision = plugin.judge(exchange, attempt)
+                    decision = await plugin.judge(exchange, attempt)
                     assert decision is None or isinstance(decision, _DECISIONS), f"it decides {decision!r}"
                     assert getattr(decision, "after", 0.0) >= 0, "nobody can wait a negative time"
                     assert plugin.ended(exchange, attempt) is None
@@ -175,7 +192,7 @@ class ResilienceContract(PluginContract):
             exchange = self.exchange(self.compiled(plugin), failing, healthy)
             for index in range(200):
                 attempt = self.attempt(exchange, failing, self.failure(), index)
-                decision = plugin.judge(exchange, attempt)
+                decision = await plugin.judge(exchange, attempt)
                 plugin.ended(exchange, attempt)
                 if type(decision).__name__ != "Retry":
                     return

@@ -32,14 +32,14 @@ class StrategyContract(PluginContract):
         """Return an exchange of which a tier is the plan."""
         return make_exchange(candidates=tier)
 
-    def _order(self, strategy: Any, tier: Sequence[Candidate]) -> list[Candidate]:
-        return list(strategy.order(self.exchange(tier), GROUP, tier))
+    async def _order(self, strategy: Any, tier: Sequence[Candidate]) -> list[Candidate]:
+        return list(await strategy.order(self.exchange(tier), GROUP, tier))
 
     async def test_it_names_each_candidate_at_most_once_and_no_stranger(self) -> None:
         async with self.running() as strategy:
             for _ in range(self.rounds):
                 tier = self.tier()
-                order = self._order(strategy, tier)
+                order = await self._order(strategy, tier)
                 assert len({id(one) for one in order}) == len(order), f"a candidate stands twice in {order}"
                 assert all(any(one is known for known in tier) for one in order), f"a stranger in {order}"
 
@@ -47,14 +47,16 @@ class StrategyContract(PluginContract):
         async with self.running() as strategy:
             for count in (1, 2, 7):
                 for _ in range(self.rounds):
-                    assert self._order(strategy, self.tier(count)), f"nobody is left of {count} candidates"
+                    assert await self._order(strategy, self.tier(count)), (
+                        f"nobody is left of {count} candidates"
+                    )
 
     async def test_it_leaves_the_tier_as_it_was(self) -> None:
         async with self.running() as strategy:
             for _ in range(self.rounds):
                 tier = self.tier()
                 before = list(tier)
-                self._order(strategy, tier)
+                await self._order(strategy, tier)
                 assert tier == before, "the tier that was given has changed"
 
     async def test_it_copes_with_any_weights_and_any_number_of_candidates(self) -> None:
@@ -64,7 +66,7 @@ class StrategyContract(PluginContract):
                 [make_candidate(f"target-{n}", weight=10**9, position=n) for n in range(3)],
                 [make_candidate("light"), make_candidate("heavy", weight=10**9, position=1)],
             ):
-                order = self._order(strategy, tier)
+                order = await self._order(strategy, tier)
                 assert 1 <= len(order) <= len(tier), f"{len(order)} of {len(tier)} candidates are left"
 
     async def test_chance_and_time_come_from_the_services(self) -> None:
@@ -72,5 +74,5 @@ class StrategyContract(PluginContract):
         runs = []
         for _ in range(2):
             async with self.running() as strategy:
-                runs.append([self._order(strategy, tier) for _ in range(self.rounds)])
+                runs.append([await self._order(strategy, tier) for _ in range(self.rounds)])
         assert runs[0] == runs[1], "equal services gave another order; draw from services.random"

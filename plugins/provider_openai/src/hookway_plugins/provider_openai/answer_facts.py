@@ -11,6 +11,7 @@ from hookway_sdk import AnswerFacts, Envelope, UpstreamUndecodable
 
 _ARRAY = ord("[")
 _FINISH = b'"finish_reason"'
+_SPELT = b'"finish_reason":"'
 
 
 def read_facts(answer: Envelope) -> AnswerFacts:
@@ -50,6 +51,10 @@ def visible_finish_reason(data: bytes) -> str:
 
     Found without parsing: inside a string the quotes around the name would be escaped.
     """
+    place = data.rfind(_SPELT)
+    if place >= 0:
+        begin = place + len(_SPELT)
+        return data[begin : data.find(b'"', begin)].decode(errors="replace")
     place = data.rfind(_FINISH)
     while place >= 0:
         rest = data[place + len(_FINISH) : place + len(_FINISH) + 80].lstrip()

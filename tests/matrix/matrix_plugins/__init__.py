@@ -1,0 +1,1 @@
+"""Plugins that drive the matrix: one small plugin for each thing that a real one may do."""
