@@ -26,15 +26,16 @@ Schema = dict[str, Any]
 def settings_page() -> str:
     """Return every key of conf.d, every reserved word, and every plugin's settings."""
     page = NOTE + (
-        "# Settings\n\nWhat may stand in a file of conf.d. Later files override what they name; `${VAR}` works in every "
-        "value; `HOOKWAY_A__B` in the environment overrides the key `a.b`. `hookway schema` prints the same as JSON "
-        "Schema.\n\n## The gateway\n\n"
+        "# Settings\n\nWhat may stand in a file of conf.d. Later files override what they name; `${VAR}` "
+        "works in every value; `HOOKWAY_A__B` in the environment overrides the key `a.b`. `hookway schema` "
+        "prints the same as JSON Schema.\n\n## The gateway\n\n"
     )
     written = schema(RootSettings)
     page += table(
         ("key", "type", "default", "meaning"), list(rows(written, written["$defs"]["RootSettings"], ""))
     )
-    page += "\n## Beside every plugin\n\nReserved words of an entry under `plugins`; the rest is the plugin's own.\n\n"
+    page += "\n## Beside every plugin\n\n"
+    page += "Reserved words of an entry under `plugins`; the rest is the plugin's own.\n\n"
     words = schema(PluginWords)
     page += table(
         ("word", "type", "default", "meaning"), list(rows(words, words["$defs"]["PluginWords"], ""))
@@ -99,8 +100,9 @@ def resources_page() -> str:
         for kind_ in load_class(installed).kinds:
             kind_.register_resources(registry)
     page = NOTE + (
-        "# Resources\n\nWhat may stand in `resources.yaml`, and in every other source. Each field has one owner; a "
-        "field whose plugin is off closes the row that sets it. Short forms: [concepts](concepts.md).\n"
+        "# Resources\n\nWhat may stand in `resources.yaml`, and in every other source. Each field has one "
+        "owner; a field whose plugin is off closes the row that sets it. Short forms: "
+        "[concepts](concepts.md).\n"
     )
     for collection in registry.compose().values():
         page += f"\n## {collection.name}\n\n"

@@ -85,7 +85,9 @@ class Acme(Provider[NoSettings]):
     wires = ("acme.chat", "openai.chat")
 
     def target(self, deployment: Deployment, wire: str, stream: bool) -> UpstreamTarget:
-        return UpstreamTarget(f"https://acme.test/{wire}/{stream}", (("x-key", deployment.key.secret.reveal()),))
+        return UpstreamTarget(
+            f"https://acme.test/{wire}/{stream}", (("x-key", deployment.key.secret.reveal()),)
+        )
 
 
 ACME = Acme("provider_acme", NoSettings(), make_services())
@@ -242,7 +244,9 @@ def test_a_group_that_contains_itself_fails_the_request() -> None:
 def test_an_account_that_is_gone_fails_the_request_with_its_name() -> None:
     lost = direct("a", provider_key_id="gone")
     for name in ("a", "g"):
-        with pytest.raises(InvalidUpstreamConfig, match='model "a" references unknown provider_key_id "gone"'):
+        with pytest.raises(
+            InvalidUpstreamConfig, match='model "a" references unknown provider_key_id "gone"'
+        ):
             compiled(name, lost, group("g", "a"))
 
 
@@ -308,12 +312,16 @@ def test_a_closed_account_closes_its_models() -> None:
 
 def only_route(target: dict[str, Any], outer: dict[str, Any] | None, **deployment: Any) -> Route:
     """Return the one candidate of a model, or of a group with that model."""
-    defaults = UpstreamDefaults(**{**{name: getattr(DEFAULTS, name) for name in DEFAULTS.__struct_fields__}, **deployment})
+    defaults = UpstreamDefaults(
+        **{**{name: getattr(DEFAULTS, name) for name in DEFAULTS.__struct_fields__}, **deployment}
+    )
     if outer is None:
         return compiled("a", direct("a", **target), defaults=defaults).routes[0]
     options = {"retries": outer["retries"]} if "retries" in outer else {}
     rest = {name: value for name, value in outer.items() if name != "retries"}
-    return compiled("g", direct("a", **target), group("g", "a", options=options, **rest), defaults=defaults).routes[0]
+    return compiled(
+        "g", direct("a", **target), group("g", "a", options=options, **rest), defaults=defaults
+    ).routes[0]
 
 
 @pytest.mark.parametrize(
@@ -400,7 +408,9 @@ def test_the_nearest_group_decides_for_a_group_in_a_group(
 ) -> None:
     def made(name: str, holds: str, said: dict[str, Any]) -> Resource:
         options = {"retries": said["retries"]} if "retries" in said else {}
-        return group(name, holds, options=options, **{key: one for key, one in said.items() if key != "retries"})
+        return group(
+            name, holds, options=options, **{key: one for key, one in said.items() if key != "retries"}
+        )
 
     route = compiled("out", direct("a", **target), made("in", "a", inner), made("out", "in", outer)).routes[0]
     assert route.road("openai.chat", False).timeouts.total == total

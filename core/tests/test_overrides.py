@@ -169,7 +169,9 @@ def test_a_value_that_would_break_the_head_drops_the_header(value: str) -> None:
     assert lines(default_headers={"x-a": value, "x-b": "kept"}) == {"x-b": "kept"}
 
 
-@pytest.mark.parametrize("template", ["${REQUEST.ID}", "${request.id", "a ${model.name} ${9}", "${request-id}"])
+@pytest.mark.parametrize(
+    "template", ["${REQUEST.ID}", "${request.id", "a ${model.name} ${9}", "${request-id}"]
+)
 def test_what_is_no_variable_is_never_sent_literally(template: str) -> None:
     assert lines(default_headers={"x-a": template}) == {}
 
@@ -282,7 +284,9 @@ def test_variables_are_asked_for_only_where_there_is_a_template() -> None:
     def never() -> dict[str, str]:
         raise AssertionError("nobody needs them")
 
-    change = HeaderOverride(overrides(default_headers={"x-a": "1"}, forward_client_headers=["x-b"]), "x-hookway-")
+    change = HeaderOverride(
+        overrides(default_headers={"x-a": "1"}, forward_client_headers=["x-b"]), "x-hookway-"
+    )
     assert dict(change.lines(make_exchange(headers={"x-b": "2"}), never)) == {"x-a": "1", "x-b": "2"}
 
 

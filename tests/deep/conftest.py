@@ -19,6 +19,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _deep() -> None:
     assert settings.default is not None
-    assert settings.default.max_examples == DEEP_EXAMPLES, (
-        "run them by `make test-deep`"
-    )
+    assert settings.default.max_examples == DEEP_EXAMPLES, "run them by `make test-deep`"

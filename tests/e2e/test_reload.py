@@ -209,7 +209,7 @@ def test_a_plugin_that_is_turned_off_closes_what_needs_it_and_can_come_back(star
     conf(start, running, {"plugins": {"provider_echo": {"enabled": False}, "source_env": {"echo": True}}})
     assert reload(running)
     got = running.chat("hi")
-    assert (got.status, got.json()["error"]["type"]) == (503, "provider_unavailable")
+    assert (got.status, got.json()["error"]["type"]) == (503, "config_error")
     conf(start, running, {})
     assert reload(running)
     assert running.chat("hi").status == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ from hookway_sdk import (
     Retry,
     Stop,
     Strategy,
+    TraceEntry,
     UpstreamError,
 )
 from hookway_sdk.attempts import AttemptKind
@@ -122,6 +124,9 @@ class AttemptLoop:
         plan = exchange.plan = Plan(routes)
         if chains.filter:
             await self._runner.each(Phase.FILTER, chains.filter, exchange)
+        if exchange.trace is not None:
+            for candidate, why in plan.excluded:
+                trace(exchange, Phase.FILTER, candidate.name, f"excluded: {why}")
         if not plan.candidates:
             reasons = "; ".join(f"{one.name}: {why}" for one, why in plan.excluded)
             raise AllCandidatesUnavailable(detail=reasons or None)
@@ -203,6 +208,10 @@ class AttemptLoop:
     def _finish(self, exchange: LiveExchange, attempt: Attempt) -> None:
         """Settle an attempt and tell who wants to know; never raises."""
         attempt.ended = self._clock.monotonic()
+        if exchange.trace is not None:
+            outcome = "answered" if attempt.error is None else f"failed: {error_text(attempt.error)}"
+            micros = int((attempt.ended - attempt.started) * 1e6)
+            trace(exchange, Phase.ADMIT_ATTEMPT, attempt.candidate.name, f"{attempt.kind}, {outcome}", micros)
         if len(exchange.attempts) == 1 and not exchange.charged:
             exchange.usage = attempt.usage
         else:
@@ -224,6 +233,13 @@ class AttemptLoop:
                 self._note_failure(name, "ended", error, exchange.id)
         if self._emit is not None:
             self._emit(attempt_event(exchange, attempt, self._clock.now()))
+
+
+def trace(exchange: LiveExchange, phase: Phase, step: str, effect: str, micros: int = -1) -> None:
+    """Add to the trace of an exchange that has one."""
+    assert exchange.trace is not None
+    at = int((time.monotonic() - exchange.started) * 1e6)
+    exchange.trace.add(TraceEntry(at, phase.value, step, effect, micros))
 
 
 async def order_tier(

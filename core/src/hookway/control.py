@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from hookway.config.configuration import Configuration, load_configuration
 from hookway.link import InProcessLink, Update
 from hookway.loading import RuntimeLoader, entry_problems
+from hookway.manager import blaming
 from hookway.process import Process
 from hookway.resources.acceptance import Acceptance, Offer, ResourceSet
 from hookway.resources.collections import Collection
@@ -53,7 +55,7 @@ class ControlRole:
         self._changing = asyncio.Lock()
         self._dirty = asyncio.Event()
         self._resources: ResourceSet | None = None
-        self._watched: set[int] = set()
+        self._watched: weakref.WeakSet[Source[Any]] = weakref.WeakSet()
 
     @property
     def last_good(self) -> ResourceSet | None:
@@ -108,7 +110,8 @@ class ControlRole:
         problems: list[Problem] = []
         for name, source in sources(runtime):
             try:
-                document = await source.load()
+                with blaming(name, "cannot read its resources"):
+                    document = await source.load()
             except ConfigError as error:
                 problems.extend(error.problems)
                 continue
@@ -134,10 +137,11 @@ class ControlRole:
 
     async def watch(self, runtime: Runtime) -> None:
         """Let sources tell when they change."""
-        for _, source in sources(runtime):
-            if id(source) not in self._watched:
-                self._watched.add(id(source))
-                await source.watch(self._dirty.set)
+        for name, source in sources(runtime):
+            if source not in self._watched:
+                self._watched.add(source)
+                with blaming(name, "cannot watch its resources"):
+                    await source.watch(self._dirty.set)
 
     async def follow(self) -> None:
         """Reload resources after each change a source reports; bursts become one reload."""
@@ -162,6 +166,11 @@ class ControlRole:
             await self.apply(configuration)
         except StartError as error:
             self._refused(error)
+            return False
+        except Exception as error:
+            # A fault of the core's own must not end the task that follows sources.
+            self._process.note_failure("core", "reload", error, "")
+            self._refused(StartError(f"the gateway failed to apply it: {type(error).__name__}: {error}"))
             return False
         self._process.log.info("configuration applied", revision=self._revision)
         return True

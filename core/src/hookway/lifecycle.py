@@ -43,6 +43,7 @@ from hookway_sdk import (
     Principal,
     Reply,
     RequestView,
+    Trace,
     Unauthenticated,
 )
 
@@ -133,6 +134,8 @@ class Lifecycle:
                 "missing or malformed Authorization header", reason="missing_credentials", method="none"
             )
         exchange.principal = principal
+        if principal.trace:
+            exchange.trace = Trace()
 
     async def read(self, exchange: LiveExchange, client: ClientSide) -> None:
         """Read the body and let the dialect check it."""

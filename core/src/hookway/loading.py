@@ -11,7 +11,7 @@ import msgspec
 from hookway.config.configuration import Configuration
 from hookway.config.plugin_entries import PluginEntry
 from hookway.discovery import Installed, unknown_plugins
-from hookway.manager import LoadedPlugin, PluginManager, load_class, provided_services
+from hookway.manager import LoadedPlugin, PluginManager, blaming, load_class, provided_services
 from hookway.process import Process
 from hookway.resources.collections import ResourceRegistry
 from hookway.runtime import Runtime
@@ -67,6 +67,20 @@ class NoState:
         return self
 
 
+class Ground(msgspec.Struct):
+    """What instances stand on: another store, or another service they need, makes them anew.
+
+    Args:
+        state: shared state.
+        store: whose state it is, ``None`` while no store is on.
+        provided: services by protocol.
+    """
+
+    state: State
+    store: Store[Any] | None = None
+    provided: Mapping[type, object] = {}
+
+
 class Draft(msgspec.Struct):
     """A plugin that is on, before it is made."""
 
@@ -74,6 +88,11 @@ class Draft(msgspec.Struct):
     installed: Installed
     cls: type[Plugin[Any]]
     settings: Settings
+
+    @property
+    def needs(self) -> set[type]:
+        """Services that the plugin and its kinds cannot do without."""
+        return {*self.cls.needs, *(one for kind in self.cls.kinds for one in kind.needs)}
 
 
 class RuntimeLoader:
@@ -171,19 +190,18 @@ class RuntimeLoader:
     ) -> dict[str, LoadedPlugin]:
         """Make and start instances: the store first, then services, then everyone else."""
         plugins: dict[str, LoadedPlugin] = {}
-        state: State = NoState()
-        provided: dict[type, object] = {}
+        ground = Ground(NoState())
         for rank in (Store, Service, None):
             for name, draft in drafts.items():
                 if name in plugins or not brings(draft, rank):
                     continue
                 if rank is None:
-                    self._check_needs(name, draft, provided)
-                plugins[name] = await self._instance(name, draft, previous, state, provided, started)
-            if rank is Store:
-                state = self._state(plugins) or state
+                    self._check_needs(name, draft, ground.provided)
+                plugins[name] = await self._instance(name, draft, previous, ground, started)
+            if rank is Store and (store := self._store(plugins)) is not None:
+                ground = Ground(store.state(), store)
             if rank is Service:
-                provided = provided_services(plugins)
+                ground.provided = provided_services(plugins)
         return {name: plugins[name] for name in drafts}
 
     async def _instance(
@@ -191,35 +209,36 @@ class RuntimeLoader:
         name: str,
         draft: Draft,
         previous: Runtime | None,
-        state: State,
-        provided: Mapping[type, object],
+        ground: Ground,
         started: list[LoadedPlugin],
     ) -> LoadedPlugin:
         """Reuse the previous instance while nothing about it changed; else make one and start it."""
         old = previous.plugins.get(name) if previous is not None else None
+        leans_on = (ground.store, {need: ground.provided.get(need) for need in draft.needs})
         if (
             old is not None
             and old.settings == draft.settings
             and same_package(old.installed, draft.installed)
+            and old.leans_on == leans_on
         ):
             return old
-        services, tasks = self._services(name, state, provided)
-        loaded = LoadedPlugin(name, draft.installed, draft.cls, draft.settings, services)
-        self._tasks[id(loaded)] = tasks
+        services, tasks = self._services(name, ground)
+        box = asyncio.timeout(START_TIMEOUT)
         try:
-            await asyncio.wait_for(loaded.start(), START_TIMEOUT)
-        except TimeoutError as error:
-            raise PluginError(name, f"did not start within {START_TIMEOUT:g} s") from error
-        except (ConfigError, PluginError):
+            with blaming(name, "did not start"):
+                loaded = LoadedPlugin(name, draft.installed, draft.cls, draft.settings, services, leans_on)
+                async with box:
+                    await loaded.start()
+        except BaseException as error:
+            await tasks.stop()
+            if box.expired():
+                raise PluginError(name, f"did not start within {START_TIMEOUT:g} s") from error
             raise
-        except Exception as error:
-            raise PluginError(name, f"did not start: {type(error).__name__}: {error}") from error
+        self._tasks[id(loaded)] = tasks
         started.append(loaded)
         return loaded
 
-    def _services(
-        self, name: str, state: State, provided: Mapping[type, object]
-    ) -> tuple[Services, PluginTasks]:
+    def _services(self, name: str, ground: Ground) -> tuple[Services, PluginTasks]:
         process = self._process
         log = PluginLog(process.operator_log, name)
 
@@ -231,7 +250,7 @@ class RuntimeLoader:
             name,
             http=process.http,
             call=self._calls,
-            state=state.scope(name),
+            state=ground.state.scope(name),
             tasks=tasks,
             metrics=process.metrics,
             log=log,
@@ -242,12 +261,12 @@ class RuntimeLoader:
             state_dir=lambda: process.plugin_directory(name),
             brand=process.brand,
             emit=process.emit,
-            provided=provided,
+            provided=ground.provided,
         )
         return services, tasks
 
-    def _state(self, plugins: Mapping[str, LoadedPlugin]) -> State | None:
-        """Return the state of the one store that is on.
+    def _store(self, plugins: Mapping[str, LoadedPlugin]) -> Store[Any] | None:
+        """Return the one store that is on.
 
         Raises:
             PluginError: two stores are on.
@@ -261,7 +280,7 @@ class RuntimeLoader:
         if len(stores) > 1:
             names = " and ".join(name for name, _ in stores)
             raise PluginError(stores[1][0], f"{names} are both enabled; state lives in exactly one store")
-        return stores[0][1].state() if stores else None
+        return stores[0][1] if stores else None
 
     def _check_needs(self, name: str, draft: Draft, provided: Mapping[type, object]) -> None:
         """Refuse a plugin whose services nobody provides.
@@ -269,8 +288,7 @@ class RuntimeLoader:
         Raises:
             ServiceMissing: naming the service and the package to install.
         """
-        needs = {*draft.cls.needs, *(one for kind in draft.cls.kinds for one in kind.needs)}
-        for need in needs:
+        for need in draft.needs:
             if need not in provided:
                 word = need.__name__.lower()
                 raise ServiceMissing(
@@ -290,13 +308,26 @@ class RuntimeLoader:
             registry.plugin = impl.plugin_name.partition(".")[0]
             if registry.plugin not in registered:
                 registered.add(registry.plugin)
-                impl.function(registry)
+                with blaming(impl.plugin_name, "cannot register resources"):
+                    impl.function(registry)
         off = self._off(configuration, registered)
         for name in off:
             manifest = self.installed[name].manifest
             if manifest is not None:
                 registry.plugin_is_off(manifest)
-        return Runtime(self._process, configuration, plugins, manager, registry.compose(), off)
+        adapters = self._off_adapters(configuration, off)
+        return Runtime(self._process, configuration, plugins, manager, registry.compose(), off, adapters)
+
+    def _off_adapters(self, configuration: Configuration, off: Mapping[str, str]) -> dict[str, str]:
+        """Return the wire families of providers that are off, unless the operator wants them ignored."""
+        entries = configuration.settings.plugins
+        found: dict[str, str] = {}
+        for name in off:
+            manifest = self.installed[name].manifest
+            ignored = name in entries and entries[name].dormant == "ignore"
+            if manifest is not None and not ignored:
+                found |= dict.fromkeys(manifest.adapters, name)
+        return found
 
     def _off(self, configuration: Configuration, on: set[str]) -> dict[str, str]:
         """Return the installed plugins that are off, and why."""

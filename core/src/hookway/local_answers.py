@@ -37,9 +37,14 @@ class LocalSource:
 
     async def _pull(self, response: UpstreamResponse) -> None:
         try:
-            async for piece in self._pieces:
-                await self._open.wait()
-                response.feed(piece)
+            try:
+                async for piece in self._pieces:
+                    await self._open.wait()
+                    response.feed(piece)
+            finally:
+                # A generator that nobody pulls any more is closed here, not when it is collected.
+                if (close := getattr(self._pieces, "aclose", None)) is not None:
+                    await close()
             response.finish()
         except UpstreamError as error:
             response.fail(error)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pluggy
@@ -20,7 +21,9 @@ from hookway_sdk import (
     Service,
     Services,
     Settings,
+    StartError,
     hookspecs,
+    nearest_name,
 )
 from hookway_sdk.markers import PROJECT
 from hookway_sdk.phases import RULES
@@ -69,6 +72,21 @@ def wrap_kind(name: str, kind: type[Kind]) -> type[Plugin[Any]]:
     return type(f"{kind.__name__}Plugin", (Plugin,), members)
 
 
+@contextlib.contextmanager
+def blaming(plugin: str, complaint: str) -> Iterator[None]:
+    """Turn whatever a plugin's code raises while it is prepared into a refusal that names it.
+
+    Raises:
+        PluginError: for anything that is no refusal already.
+    """
+    try:
+        yield
+    except StartError:
+        raise
+    except Exception as error:
+        raise PluginError(plugin, f"{complaint}: {type(error).__name__}: {error}") from error
+
+
 class LoadedPlugin:
     """A plugin instance and the kinds it brought.
 
@@ -76,17 +94,25 @@ class LoadedPlugin:
         name: conf.d key; ``provider_openai.eu`` for a second instance.
         installed: its package.
         plugin: the instance.
+        leans_on: store and services it was made with.
         entries: its kinds with one instance each.
         row_kinds: its kinds that are made per row.
     """
 
     def __init__(
-        self, name: str, installed: Installed, cls: type[Plugin[Any]], settings: Settings, services: Services
+        self,
+        name: str,
+        installed: Installed,
+        cls: type[Plugin[Any]],
+        settings: Settings,
+        services: Services,
+        leans_on: object = None,
     ) -> None:
         self.name = name
         self.installed = installed
         self.settings = settings
         self.services = services
+        self.leans_on = leans_on
         self.started = False
         self.plugin: Plugin[Any] = cls(name, settings, services)
         self.entries: list[EntryKind[Any]] = []
@@ -146,6 +172,7 @@ class PluginManager:
         Raises:
             PluginError: an unknown hook, a wrong argument, a wrong colour, or pluggy's own ordering.
         """
+        self._check_arguments(name, plugin)
         try:
             self._manager.register(plugin, name=name)
         except (pluggy.PluginValidationError, ValueError) as error:
@@ -161,16 +188,30 @@ class PluginManager:
         Raises:
             PluginError: a misspelt hook.
         """
-        try:
-            self._manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            name = self._manager.get_name(error.plugin) or "unknown"
-            raise PluginError(name, f"implements a hook that does not exist: {error}") from error
+        callers: dict[str, pluggy.HookCaller] = vars(self._manager.hook)
+        known = [name for name, caller in callers.items() if caller.has_spec()]
+        for name, caller in callers.items():
+            for impl in () if caller.has_spec() else caller.get_hookimpls():
+                near = nearest_name(name, known)
+                hint = f"did you mean '{near}'?" if near else f"there are {', '.join(known)}"
+                raise PluginError(impl.plugin_name, f"implements hook '{name}', which does not exist; {hint}")
 
     def implementations(self, hook: str) -> list[pluggy.HookImpl]:
         """Return the implementations of a hook."""
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         return list(caller.get_hookimpls())
+
+    def _check_arguments(self, name: str, plugin: Plugin[Any]) -> None:
+        """Refuse implementations that do not take exactly what their hook hands over."""
+        for caller in vars(self._manager.hook).values():
+            own = getattr(plugin, caller.name, None)
+            if own is not None and caller.has_spec() and hasattr(own, "hookway_impl"):
+                given, wanted = tuple(inspect.signature(own).parameters), tuple(caller.spec.argnames)
+                if given != wanted:
+                    raise PluginError(
+                        name,
+                        f"hook {caller.name} takes exactly ({', '.join(wanted)}), not ({', '.join(given)})",
+                    )
 
     def _check(self, name: str, caller: pluggy.HookCaller, impl: pluggy.HookImpl) -> None:
         if caller.spec is None:
@@ -186,8 +227,6 @@ class PluginManager:
         if inspect.iscoroutinefunction(impl.function) != asynchronous:
             wanted = "async def" if asynchronous else "def"
             raise PluginError(name, f"hook {caller.name} must be written as '{wanted}'")
-        if tuple(impl.argnames) != tuple(caller.spec.argnames):
-            raise PluginError(name, f"hook {caller.name} takes exactly ({', '.join(caller.spec.argnames)})")
 
 
 def provided_services(plugins: Mapping[str, LoadedPlugin]) -> dict[type, object]:

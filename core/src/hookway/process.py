@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from hookway import __version__
 from hookway.config.documents import DocumentReader
 from hookway.config.settings import RootSettings
@@ -18,7 +20,7 @@ from hookway.services.root_secret import RootSecrets
 from hookway.ticks import Ticks
 from hookway.upstream import TcpKeepalive, TlsContexts, Transport, TransportSettings, make_transport
 from hookway.upstream.http_client import HttpClient
-from hookway_sdk import Brand, Clock, Event, Random, SystemClock, native_brand
+from hookway_sdk import Brand, Clock, Event, Exchange, Random, SystemClock, native_brand
 
 
 class Process:
@@ -96,6 +98,12 @@ class Process:
             request_id=request_id,
             error=f"{type(error).__name__}: {error}",
         )
+
+    def tell_trace(self, exchange: Exchange) -> None:
+        """Log how a request went, for a key whose row says ``trace: true``."""
+        assert exchange.trace is not None
+        entries = [msgspec.to_builtins(entry) for entry in exchange.trace.entries]
+        self.log.info("trace", request_id=exchange.id, status=exchange.status, entries=entries)
 
     def _journal_trouble(self, event: str, /, **facts: object) -> None:
         """Log what the journal reports; called on its thread."""

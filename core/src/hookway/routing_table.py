@@ -28,10 +28,10 @@ class RoutingTable(Generic[T]):
         Raises:
             PluginError: another plugin serves this method and path.
         """
-        other = self._taken.setdefault((method, shape_of(path)), owner)
-        if other != owner or (method, path) in self._owners:
+        other = self._taken.get((method, shape_of(path)))
+        if other is not None:
             raise PluginError(owner, f"serves {method} {path}, as {other} does; disable one of them")
-        self._owners[method, path] = owner
+        self._taken[method, shape_of(path)] = self._owners[method, path] = owner
         methods = self._methods(path)
         methods[method] = target
         if method == "GET":

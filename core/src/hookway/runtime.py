@@ -15,7 +15,7 @@ from hookway.config.configuration import Configuration
 from hookway.guardrails import GuardrailHost
 from hookway.lifecycle import Lifecycle, Stage
 from hookway.live_exchange import LiveExchange
-from hookway.manager import LoadedPlugin, PluginManager
+from hookway.manager import LoadedPlugin, PluginManager, blaming
 from hookway.models import ModelCompiler, UpstreamDefaults, key_tls
 from hookway.process import Process
 from hookway.resources.acceptance import ResourceSet
@@ -112,6 +112,7 @@ class Runtime:
         manager: PluginManager,
         collections: Mapping[str, Collection],
         off: Mapping[str, str],
+        off_adapters: Mapping[str, str],
     ) -> None:
         self.process = process
         self.configuration = configuration
@@ -121,6 +122,7 @@ class Runtime:
         self.manager = manager
         self.collections = collections
         self.off = off
+        self.off_adapters = off_adapters
         accepted = self.settings.proxy.request_id.accept_headers
         self.id_headers = (process.brand.request_id_header,) if accepted is None else accepted
         self.body_limit = self.settings.proxy.request_body_limit or sys.maxsize
@@ -144,6 +146,7 @@ class Runtime:
             process.clock,
             process.ticks.touch,
             process.note_failure,
+            process.tell_trace,
         )
         self.lifecycle = self._lifecycle()
         self.nested_stages = self.lifecycle.nested_stages()
@@ -158,7 +161,9 @@ class Runtime:
         for name, loaded in self.plugins.items():
             for kind in loaded.entries:
                 if isinstance(kind, Dialect):
-                    for endpoint in kind.endpoints():
+                    with blaming(name, "cannot name its endpoints"):
+                        endpoints = kind.endpoints()
+                    for endpoint in endpoints:
                         served = ServedEndpoint(endpoint, self.lifecycle.stages(endpoint), name)
                         self.routes.add(endpoint.method, endpoint.path, served, name)
 
@@ -211,7 +216,7 @@ class Runtime:
                 self.providers,
                 self.defaults,
                 self.brand.header_prefix,
-                resources.closed | self._vendors_off(resources),
+                resources.closed | self._vendors_off(resources) | self._providers_off(resources),
             ),
             conductors,
             self.steps,
@@ -222,9 +227,11 @@ class Runtime:
         compiler = SnapshotCompiler(snapshot)
         for loaded in self.plugins.values():
             for kind in loaded.entries:
-                kind.compile(compiler)
+                with blaming(loaded.name, "cannot compile resources"):
+                    kind.compile(compiler)
         for impl in self.manager.implementations("compile_resources"):
-            impl.function(compiler)
+            with blaming(impl.plugin_name, "cannot compile resources"):
+                impl.function(compiler)
         refuse_strict([*rejected, *compiler.rejected], strict)
         return snapshot
 
@@ -273,7 +280,7 @@ class Runtime:
         bases = (Guardrail, RemoteGuardrail) if collection == "guardrails" else (Cache,)
         for loaded in self.plugins.values():
             for kind in loaded.row_kinds:
-                if issubclass(kind, bases) and loaded.name == prefix + word:
+                if issubclass(kind, bases) and loaded.name.removeprefix(prefix) == word:
                     return loaded, kind
         raise ConfigBroken(f"no plugin serves {collection} of kind '{word}'")
 
@@ -295,6 +302,19 @@ class Runtime:
                     except ValueError as error:
                         rejected.append((resource, str(error)))
         return found
+
+    def _providers_off(self, resources: ResourceSet) -> dict[tuple[str, str], str]:
+        """Return the accounts whose provider plugin is installed and off, closed."""
+        closed: dict[tuple[str, str], str] = {}
+        for one in resources.rows.get("provider_keys", ()):
+            words = [word for word in (one.row.provider, one.row.adapter) if word]
+            if not any(word in self.providers for word in words):
+                for word in words:
+                    if word in self.off_adapters:
+                        closed["provider_keys", one.id] = (
+                            f"provider key '{one.name}' needs plugin {self.off_adapters[word]}, which is off"
+                        )
+        return closed
 
     def _vendors_off(self, resources: ResourceSet) -> dict[tuple[str, str], str]:
         """Return the models of vendors that conf.d switched off, closed."""
@@ -347,7 +367,10 @@ class Runtime:
         for name, loaded in self.plugins.items():
             for kind in loaded.entries:
                 if isinstance(kind, base):
-                    found[name.removeprefix(prefix)] = kind
+                    word = name.removeprefix(prefix)
+                    if word in found:
+                        raise PluginError(name, f"serves strategy '{word}', as {found[word].name} does")
+                    found[word] = kind
         return found
 
     def _providers(self) -> dict[str, Provider[Any]]:

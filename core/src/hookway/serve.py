@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hookway.config.addresses import Address
+from hookway.config.restart_only import waiting_for_restart
 from hookway.config.settings import ListenerTls, ProxySettings
 from hookway.health import Health
 from hookway.link import Update
@@ -93,6 +94,7 @@ class ServeRole:
         self.health.configured = True
         self.process.listener = runtime.settlement.emit
         if fresh and previous is not None:
+            self._settle_settings(previous, runtime)
             task = asyncio.get_running_loop().create_task(self._retire(previous))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
@@ -105,6 +107,13 @@ class ServeRole:
                 counts=snapshot.resources.counts(),
             )
         )
+
+    def _settle_settings(self, old: Runtime, new: Runtime) -> None:
+        """Apply what can change while it runs, and say what waits for the next start."""
+        self.process.operator_log.set_level(new.settings.observability.log_level)
+        waiting = waiting_for_restart(old.settings, new.settings)
+        if waiting:
+            self.process.log.warning("settings take effect at the next start", keys=waiting)
 
     async def discard(self, revision: int) -> None:
         """Forget what was prepared."""

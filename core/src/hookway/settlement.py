@@ -33,6 +33,7 @@ class Settlement:
         clock: time.
         touch: says that there is something to flush at the next tick.
         note_failure: told of failing steps.
+        tell_trace: told of finished exchanges whose key asks for traces.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Settlement:
         clock: Clock,
         touch: Callable[[], None],
         note_failure: Callable[[str, str, Exception, str], None],
+        tell_trace: Callable[[LiveExchange], None],
     ) -> None:
+        self._tell_trace = tell_trace
         self._runner = runner
         self._settle_chain = settle_chain
         self._record_chains = record_chains
@@ -81,6 +84,8 @@ class Settlement:
         exchange.status = status
         event = request_event(exchange, self._clock)
         self._journal("request_ended", event)
+        if exchange.trace is not None:
+            self._tell_trace(exchange)
         return event
 
     def record(self, event: RequestEnded) -> None:

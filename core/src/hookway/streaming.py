@@ -93,6 +93,8 @@ class StreamPipe:
     def data(self, chunk: bytes) -> None:
         """Take bytes of the upstream's body."""
         if self._over:
+            if self._response is not None and chunk.strip():
+                self._response.abort()  # it goes on behind its own end
             return
         if not self._attempt.first_byte:
             self._attempt.first_byte = self._now()
@@ -153,8 +155,11 @@ class StreamPipe:
         self._client.flow(None, None)
         if self._keep_alive is not None:
             self._keep_alive.cancel()
-        if self._response is not None and not self._reader.done:
-            self._response.abort()
+        if self._response is not None:
+            if self._reader.done:
+                self._response.resume()  # what is left of the body frees the connection
+            else:
+                self._response.abort()
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
@@ -169,6 +174,8 @@ class StreamPipe:
                     pieces.append(writer.relay(frame))
                 else:
                     pieces.extend([writer.write(event) for event in reader.decode(frame)])
+                if reader.done:
+                    break
         except Exception:
             # What came before the fault is the client's, unless another candidate can still answer.
             if self.begun:
@@ -219,8 +226,10 @@ class StreamPipe:
             return
         self._attempt.error = error
         self._exchange.error = error
-        self._client.write(self._writer.fail(error))
-        self._settle_future(None)
+        try:
+            self._client.write(self._writer.fail(error))
+        finally:
+            self._settle_future(None)
 
     def _note(self) -> None:
         """Keep what the reader learned on the attempt."""

@@ -162,7 +162,7 @@ def test_all_problems_of_all_sources_are_reported_at_once() -> None:
     assert len(found) == 3
     assert found[0].startswith('one.yaml:1: models[0] ("gpt-4o").retries: ')
     assert found[1] == (
-        'one.yaml:1: guardrails[0] ("g").kind: no enabled plugin serves \'shot\'; expected one of shout; '
+        "one.yaml:1: guardrails[0] (\"g\").kind: no enabled plugin serves 'shot'; expected one of shout; "
         "did you mean 'shout'?"
     )
     assert found[2].startswith('two.yaml:1: api_keys[0] ("k").allowed_models: ')
@@ -193,7 +193,9 @@ def test_one_name_in_two_collections_is_no_duplicate() -> None:
 
 def test_a_collection_that_nobody_has_is_refused_with_the_nearest() -> None:
     [found] = refused(offer(modles=[]))
-    assert found.startswith("source_file.yaml:99: modles: no plugin has resources of this name; expected one of ")
+    assert found.startswith(
+        "source_file.yaml:99: modles: no plugin has resources of this name; expected one of "
+    )
     assert found.endswith("did you mean 'models'?")
 
 
@@ -221,9 +223,7 @@ def test_an_unknown_account_is_reported_once_with_the_nearest() -> None:
 
 def test_an_account_by_name_beside_an_id_is_refused() -> None:
     found = refused(offer(provider_keys=[ACCOUNT], models=[{**MODEL, "provider_key_id": "x"}]))
-    assert found == [
-        'source_file.yaml:1: models[0] ("gpt-4o").provider_key: is given beside provider_key_id'
-    ]
+    assert found == ['source_file.yaml:1: models[0] ("gpt-4o").provider_key: is given beside provider_key_id']
 
 
 def test_who_refers_to_a_row_that_is_wrong_is_not_told_that_it_is_unknown() -> None:
@@ -243,7 +243,10 @@ def test_who_refers_to_a_row_that_is_wrong_is_not_told_that_it_is_unknown() -> N
 def test_no_message_holds_a_secret() -> None:
     found = refused(
         offer(
-            provider_keys=[{**ACCOUNT, "api_key": ["sk-secret"]}, {**ACCOUNT, "name": "b", "secret": "sk-other"}],
+            provider_keys=[
+                {**ACCOUNT, "api_key": ["sk-secret"]},
+                {**ACCOUNT, "name": "b", "secret": "sk-other"},
+            ],
             models=[{"name": "m", "model": "openai/gpt-4o", "key": {"sk-third": 1}}],
         )
     )
@@ -364,7 +367,11 @@ def test_a_bad_row_of_a_lenient_source_is_refused_alone(bad: dict[str, Any]) -> 
     accepted = accept(lenient(api_keys=[KEY, bad]))
     assert names(accepted, "api_keys") == ["k"]
     [rejected] = accepted.rejected
-    assert (rejected.collection, rejected.source, rejected.serving_last_good) == ("api_keys", "source_etcd", False)
+    assert (rejected.collection, rejected.source, rejected.serving_last_good) == (
+        "api_keys",
+        "source_etcd",
+        False,
+    )
     assert rejected.problems
 
 

@@ -44,12 +44,15 @@ def problems(*resources: Resource) -> list[str]:
 
 
 def test_what_leads_somewhere_is_no_problem() -> None:
-    assert problems(direct("a"), direct("b-*"), group("g", "a", "b-1", "h"), group("h", "a"), key("k", "a", "g")) == []
+    assert (
+        problems(direct("a"), direct("b-*"), group("g", "a", "b-1", "h"), group("h", "a"), key("k", "a", "g"))
+        == []
+    )
 
 
 def test_every_problem_names_row_place_expectation_and_the_nearest_name() -> None:
     assert problems(direct("gpt-4o"), key("k", "gpt-4")) == [
-        "resources.yaml:7: api_keys \"k\".allowed_models[0]: unknown model \"gpt-4\"; expected one of gpt-4o; "
+        'resources.yaml:7: api_keys "k".allowed_models[0]: unknown model "gpt-4"; expected one of gpt-4o; '
         "did you mean 'gpt-4o'?"
     ]
 
@@ -91,7 +94,10 @@ def test_an_unknown_account_is_a_problem() -> None:
     ("value", "complaint"),
     [
         ({}, "and this one has nothing"),
-        ({"provider": "openai", "routing": {"targets": [{"model": "a"}]}}, "and this one has provider, routing"),
+        (
+            {"provider": "openai", "routing": {"targets": [{"model": "a"}]}},
+            "and this one has provider, routing",
+        ),
         ({"provider": "openai", "model_name": "x"}, "provider_key: is missing"),
         ({"provider_key_id": ACCOUNT.id, "model_name": "x"}, "provider: is missing"),
         ({"provider": "openai", "provider_key_id": ACCOUNT.id}, "model_name: is missing"),
@@ -143,11 +149,15 @@ def test_two_stars_and_wildcard_groups_are_refused() -> None:
         ([("a", ["b", "c"]), ("b", ["d"]), ("c", ["d"]), ("d", ["m"])], set()),
     ],
 )
-def test_groups_that_contain_themselves_are_found(groups: list[tuple[str, list[str]]], inside: set[str]) -> None:
+def test_groups_that_contain_themselves_are_found(
+    groups: list[tuple[str, list[str]]], inside: set[str]
+) -> None:
     found = problems(direct("m"), *(group(name, *targets) for name, targets in groups))
     assert len(found) == len(inside)
     for name, text in zip(sorted(inside), found, strict=True):
-        assert text.startswith(f'resources.yaml:7: models "{name}".routing.targets: the group contains itself')
+        assert text.startswith(
+            f'resources.yaml:7: models "{name}".routing.targets: the group contains itself'
+        )
 
 
 def test_a_long_chain_of_groups_is_no_cycle() -> None:

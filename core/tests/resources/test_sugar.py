@@ -72,7 +72,9 @@ def test_the_short_form_may_share_an_account() -> None:
 
 
 def test_only_the_first_slash_divides() -> None:
-    assert written(name="a", model="groq/meta-llama/llama-3", key="k")[0]["model_name"] == "meta-llama/llama-3"
+    assert (
+        written(name="a", model="groq/meta-llama/llama-3", key="k")[0]["model_name"] == "meta-llama/llama-3"
+    )
 
 
 def test_the_long_form_is_left_alone() -> None:
@@ -108,7 +110,9 @@ def test_the_short_form_beside_the_long_one_is_refused(beside: str) -> None:
 @pytest.mark.parametrize("shared", ["provider_key", "provider_key_id"])
 def test_an_account_of_its_own_beside_a_shared_one_is_refused(own: str, shared: str) -> None:
     found = complaints(name="a", model="openai/gpt-4o", **{own: "x", shared: "y"})
-    assert found == [f"resources.yaml:13: {shared}: is said twice; expected either the short form or this field"]
+    assert found == [
+        f"resources.yaml:13: {shared}: is said twice; expected either the short form or this field"
+    ]
 
 
 @pytest.mark.parametrize("own", ["key", "api_base", "adapter"])

@@ -154,7 +154,9 @@ class AuthDenied(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="ev
     key_id: str = ""
 
 
-class ConfigApplied(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="config_applied"):
+class ConfigApplied(
+    msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="config_applied"
+):
     """A configuration began to serve, or was refused and the last good one goes on.
 
     Args:

@@ -64,11 +64,14 @@ class FromText(ABC):
         expected: what is right, in a few words (``an address such as 127.0.0.1:3000``).
         schema: further members of its JSON Schema (``{"format": "hostname"}``).
         secret: what is written may be a secret, so no message may quote it.
+        exported_as: the field under which its ``str`` stands in an export, where that is another one
+            (a key that is written as it is and kept as its hash).
     """
 
     expected: ClassVar[str]
     schema: ClassVar[dict[str, Any]] = {}
     secret: ClassVar[bool] = False
+    exported_as: ClassVar[str] = ""
 
     @classmethod
     @abstractmethod

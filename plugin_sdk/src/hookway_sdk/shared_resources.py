@@ -7,7 +7,7 @@ and body overrides by the core.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -177,9 +177,3 @@ SHARED: dict[str, SharedCollection] = {
     "cache_policies": SharedCollection(CachePolicyRow, "name", variant_field="backend"),
 }
 """The collections every gateway has, in the order in which references are resolved."""
-
-
-def plain(row: Any) -> dict[str, Any]:
-    """Return a row as plain data, secrets masked, for exports and traces."""
-    built: dict[str, Any] = msgspec.to_builtins(row, enc_hook=lambda value: str(value))
-    return built

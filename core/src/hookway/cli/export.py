@@ -79,7 +79,8 @@ class Exporter:
                 default = field.default_factory()
             if value is None or (default is not msgspec.NODEFAULT and value == default):
                 continue
-            written[field.name] = self._value(value, f"{path}_{field.name}")
+            name = getattr(value, "exported_as", "") or field.name
+            written[name] = self._value(value, f"{path}_{field.name}")
         return written
 
     def _value(self, value: Any, path: str) -> Any:

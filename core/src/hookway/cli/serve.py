@@ -55,19 +55,20 @@ async def serve(arguments: argparse.Namespace) -> int:
     await gateway.start()
     settle_collector()
     settle_allocator()
-    ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, ended.set)
+    end = EndSignals()
+    loop.add_signal_handler(signal.SIGTERM, end.ask, True)
+    loop.add_signal_handler(signal.SIGINT, end.ask, False)
     reloads = ReloadSignal(gateway)
     with contextlib.suppress(NotImplementedError, AttributeError):
         loop.add_signal_handler(signal.SIGHUP, reloads.ask)
     if not arguments.quiet:
         print(welcome(gateway), flush=True)
     gateway.process.log.info("listening", address=str(gateway.address))
-    await ended.wait()
+    await end.asked.wait()
     await reloads.finish()
-    await gateway.stop()
+    await end.drain(gateway)
+    await gateway.close()
     gateway.process.log.info("hookway shut down cleanly")
     return 0
 
@@ -101,6 +102,36 @@ def settle_allocator() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
         mallopt(m_mmap_threshold, KEPT_BY_MALLOC)
         mallopt(m_trim_threshold, KEPT_BY_MALLOC)
+
+
+class EndSignals:
+    """Ends on SIGTERM after draining, on SIGINT without the shortest drain; a second signal ends at once.
+
+    Attributes:
+        asked: the first signal came.
+    """
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self._at_once = asyncio.Event()
+        self._patient = True
+
+    def ask(self, patient: bool) -> None:
+        """Take a signal; ``patient`` keeps accepting for ``shutdown.min_drain_secs`` first."""
+        if self.asked.is_set():
+            self._at_once.set()
+        self._patient = patient
+        self.asked.set()
+
+    async def drain(self, gateway: Gateway) -> None:
+        """Wait until requests are over, or until somebody insists."""
+        at_least = gateway.serve.runtime.settings.shutdown.min_drain_secs if self._patient else 0.0
+        drained = asyncio.ensure_future(gateway.serve.drain(at_least))
+        insisted = asyncio.ensure_future(self._at_once.wait())
+        await asyncio.wait((drained, insisted), return_when=asyncio.FIRST_COMPLETED)
+        for one in (drained, insisted):
+            one.cancel()
+        await asyncio.gather(drained, insisted, return_exceptions=True)
 
 
 class ReloadSignal:

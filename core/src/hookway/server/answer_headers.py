@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hookway.live_exchange import LiveExchange
 from hookway_sdk.incoming import safe_header
+
+MOST_DROPPED = 50
+LONGEST_DROPPED = 2048
+"""How much is said of what a translation dropped: clients and proxies bound their headers."""
 
 
 def answer_headers(exchange: LiveExchange) -> list[tuple[str, str]]:
@@ -18,7 +24,14 @@ def answer_headers(exchange: LiveExchange) -> list[tuple[str, str]]:
             if name.isascii() and safe_header(name):
                 headers.append((prefix + "served-by", name))
     if exchange.dropped:
-        headers.append((prefix + "dropped", ", ".join(exchange.dropped)))
+        headers.append((prefix + "dropped", listed(exchange.dropped)))
     if exchange.cache_status:
         headers.append((prefix + "cache", exchange.cache_status))
     return headers
+
+
+def listed(pointers: Sequence[str]) -> str:
+    """Return pointers as a list of bounded length; what a client wrote decides how many there are."""
+    if len(pointers) <= MOST_DROPPED:
+        return ", ".join(pointers)[:LONGEST_DROPPED]
+    return f"{', '.join(pointers[:MOST_DROPPED])[:LONGEST_DROPPED]}, and {len(pointers) - MOST_DROPPED} more"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
+
+from hookway_sdk.incoming import safe_header
 
 REASONS = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
 
 _OWN = frozenset({"content-length", "content-type", "transfer-encoding", "connection", "server", "date"})
+
+
+KEPT_STARTS = 1024
+"""Beginnings of heads that are kept; content types may come from upstreams, so their number is bounded."""
 
 
 class DateLine:
@@ -53,26 +59,38 @@ class HeadWriter:
         length: int | None,
         keep_alive: bool,
         old: bool = False,
-        headers: Iterable[tuple[str, str]] = (),
+        headers: Sequence[tuple[str, str]] = (),
     ) -> bytes:
         """Return a head, blank line included.
 
         Args:
             length: bytes of the body; ``None`` for chunked (or, for ``old`` clients, until the close).
             old: the client speaks HTTP/1.0.
-            headers: further lines, safe ones; names the gateway owns are left out.
+            headers: further lines; names the gateway owns, and lines that would break the head, are left out.
         """
         start = self._starts.get((status, content_type))
         if start is None:
-            start = self._starts[status, content_type] = self._start(status, content_type)
+            start = self._start(status, content_type)
         if length is not None:
             framing = b"content-length: %d" % length
         else:
             framing = b"cache-control: no-store" if old else b"transfer-encoding: chunked"
         lines = ""
+        count = 0
         for name, value in headers:
             if name not in _OWN and name.lower() not in _OWN:
                 lines += f"\r\n{name}: {value}"
+                count += 1
+        if lines.count("\n") != count or lines.count("\r") != count or "\0" in lines:
+            return self.render(
+                status,
+                content_type,
+                request_id,
+                length=length,
+                keep_alive=keep_alive,
+                old=old,
+                headers=[line for line in headers if safe_header("".join(line))],
+            )
         if not keep_alive:
             lines += "\r\nconnection: close"
         elif old:
@@ -81,6 +99,10 @@ class HeadWriter:
         return b"%b%b%b%b" % (start, self._date.get(), framing, named)
 
     def _start(self, status: int, content_type: str) -> bytes:
-        kind = f"content-type: {content_type}\r\n" if content_type else ""
+        known = content_type and safe_header(content_type)
+        kind = f"content-type: {content_type}\r\n" if known else ""
         line = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\n"
-        return line.encode() + b"server: " + self._server + b"\r\n" + kind.encode("latin-1")
+        start = line.encode() + b"server: " + self._server + b"\r\n" + kind.encode("latin-1", "replace")
+        if len(self._starts) < KEPT_STARTS:
+            self._starts[status, content_type] = start
+        return start

@@ -31,7 +31,9 @@ class IncomingRequest:
 
     def __init__(self, message: RawRequestMessage, content: StreamReader, protocol: GatewayProtocol) -> None:
         self.method = message.method
-        self.target = message.path
+        target = message.path
+        # A client that takes us for a proxy sends a whole URL (RFC 9112 3.2.2); its path is meant.
+        self.target = target if target[:1] == "/" else "/" + target.partition("://")[2].partition("/")[2]
         self.headers: CIMultiDictProxy[str] = message.headers
         self.content = content
         self.protocol = protocol

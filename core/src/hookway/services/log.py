@@ -20,15 +20,36 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields with secrets masked: by type, and by a name that says so."""
-    safe: dict[str, Any] = {}
-    for name, value in fields.items():
-        lowered = name.lower()
-        hidden = isinstance(value, Secret) or (
-            isinstance(value, str) and any(word in lowered for word in _SUSPICIOUS)
-        )
-        safe[name] = "***" if hidden else value
-    return safe
+    """Return fields with secrets masked, however deep: by type, and by a name that says so."""
+    return {name: masked(value, is_suspicious(name)) for name, value in fields.items()}
+
+
+def masked(value: Any, hidden: bool) -> Any:
+    """Return a value with its secrets masked; ``hidden`` masks every text in it."""
+    if isinstance(value, Mapping):
+        return {
+            name: masked(one, hidden or (isinstance(name, str) and is_suspicious(name)))
+            for name, one in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [masked(one, hidden) for one in value]
+    return "***" if isinstance(value, Secret) or (hidden and isinstance(value, (str, bytes))) else value
+
+
+def is_suspicious(name: str) -> bool:
+    """Say whether a field of this name probably holds a secret."""
+    lowered = name.lower()
+    return any(word in lowered for word in _SUSPICIOUS)
+
+
+def encoded(value: Any) -> str:
+    """Return a value as JSON; what JSON cannot say is shown in Python's way."""
+    try:
+        return _encode(value).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        if isinstance(value, dict):
+            return "{" + ",".join(f"{encoded(str(name))}:{encoded(one)}" for name, one in value.items()) + "}"
+        return _encode(ascii(value)).decode()
 
 
 class OperatorLog:
@@ -52,6 +73,10 @@ class OperatorLog:
         self._readable = self._stream.isatty() if readable is None else readable
         self._now = now
 
+    def set_level(self, level: str) -> None:
+        """Write lines of this level and above from now on."""
+        self.threshold = LEVELS[level]
+
     def write(self, level: str, logger: str, event: str, fields: Mapping[str, Any]) -> None:
         """Write one line if its level is wanted; a stream that is gone is not an error."""
         if LEVELS[level] < self.threshold:
@@ -60,10 +85,10 @@ class OperatorLog:
         now = self._now()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
         if self._readable:
-            rendered = " ".join(f"{name}={_encode(value).decode()}" for name, value in safe.items())
+            rendered = " ".join(f"{name}={encoded(value)}" for name, value in safe.items())
             line = f"{stamp} {level:<7} {logger}: {event} {rendered}".rstrip()
         else:
-            line = _encode({"time": stamp, "level": level, "logger": logger, "event": event, **safe}).decode()
+            line = encoded({"time": stamp, "level": level, "logger": logger, "event": event, **safe})
         try:
             self._stream.write(line + "\n")
             self._stream.flush()

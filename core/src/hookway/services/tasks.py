@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from hookway.ticks import Ticks
+from hookway.ticks import TICK, Ticks
 from hookway_sdk import Log
 
 FIRST_DELAY = 0.5
@@ -42,8 +42,15 @@ class PluginTasks:
 
     def on_tick(self, work: Callable[[], None]) -> None:
         """Call a plain function on the worker's tick, and once at the end."""
-        self._tick_work.append(work)
-        self._ticks.add(work)
+
+        def supervised() -> None:
+            try:
+                work()
+            except Exception as error:
+                self._note("tick", error, TICK)
+
+        self._tick_work.append(supervised)
+        self._ticks.add(supervised)
 
     async def stop(self) -> None:
         """End everything and wait for it; tick work is called a last time."""
@@ -52,7 +59,11 @@ class PluginTasks:
         await asyncio.gather(*self._running, return_exceptions=True)
         for work in self._tick_work:
             self._ticks.remove(work)
-            work()
+            try:
+                work()
+            except Exception as error:
+                self._failed("tick", error)
+                self._log.error("task_failed", task="tick", error=f"{type(error).__name__}: {error}")
         self._tick_work.clear()
 
     def _spawn(self, name: str, coroutine: Awaitable[None]) -> None:
@@ -63,11 +74,15 @@ class PluginTasks:
 
     async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         delay = FIRST_DELAY
+        loop = asyncio.get_running_loop()
         while True:
+            began = loop.time()
             try:
                 await work()
                 return
             except Exception as error:
+                if loop.time() - began > LONGEST_DELAY:
+                    delay = FIRST_DELAY
                 self._note(name, error, delay)
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)

@@ -74,7 +74,7 @@ class StateTrial:
 class _OutOfTime(BaseException):
     """Takes the end of a test's time past hypothesis, which would try smaller and smaller examples of it."""
 
-    def __init__(self, error: pytest.fail.Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
 

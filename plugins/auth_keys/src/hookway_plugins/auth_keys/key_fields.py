@@ -38,6 +38,9 @@ class KeyDigest(FromText):
     def __repr__(self) -> str:
         return "***"
 
+    def __str__(self) -> str:
+        return self.digest.hex()
+
 
 class StoredHash(KeyDigest):
     """A key that is written as the hex text of its SHA-256."""
@@ -58,9 +61,6 @@ class StoredHash(KeyDigest):
             raise ValueError("is no SHA-256")
         return cls(bytes.fromhex(text))
 
-    def __str__(self) -> str:
-        return self.digest.hex()
-
 
 class PlainKey(KeyDigest):
     """A key that is written as it is; it is hashed when it is read, and the text is not kept."""
@@ -69,6 +69,7 @@ class PlainKey(KeyDigest):
 
     expected = "the key as callers send it"
     schema: ClassVar[dict[str, Any]] = {"minLength": 1, "writeOnly": True}
+    exported_as: ClassVar[str] = "key_hash"
 
     @classmethod
     def parse(cls, text: str) -> Self:
