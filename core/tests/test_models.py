@@ -20,8 +20,8 @@ from hookway.resources.collections import ResourceRegistry
 from hookway.resources.identity import row_id
 from hookway.upstream.tls import TlsSettings
 from hookway_sdk import (
-    ConfigBroken,
     Conductor,
+    ConfigBroken,
     Deployment,
     InvalidUpstreamConfig,
     NoSettings,

@@ -1,4 +1,4 @@
-"""What a provider key changes in requests (contracts/aisix-ops.md 3.1 and 5.3, aisix-proxy.md 3.4 and 3.5)."""
+"""What a provider key changes in requests (aisix-ops.md 3.1 and 5.3, aisix-proxy.md 3.4 and 3.5)."""
 
 from __future__ import annotations
 

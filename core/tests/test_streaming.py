@@ -1,4 +1,4 @@
-"""The push pipeline of a stream: what is committed when, how it ends, and that a slow client slows it down."""
+"""The push pipeline of a stream: what is committed when, how it ends, how a slow client slows it."""
 
 from __future__ import annotations
 

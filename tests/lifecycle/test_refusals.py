@@ -240,9 +240,17 @@ OWNERS: list[tuple[str, dict[str, type[Any]], tuple[str, ...]]] = [
         {"op_chat": Chatty},
         ("dialect_openai", "op_chat", "POST /v1/chat/completions", "disable one"),
     ),
-    ("adapter", {"provider_a": Acme, "provider_b": Acme}, ("provider_a", "provider_b", "'acme'", "disable one")),
+    (
+        "adapter",
+        {"provider_a": Acme, "provider_b": Acme},
+        ("provider_a", "provider_b", "'acme'", "disable one"),
+    ),
     ("strategy", {"strategy_two": TwoStrategies}, ("strategy_two", "strategy 'two'")),
-    ("service", {"service_a": OneClerk, "service_b": OneClerk}, ("service_a", "service_b", "Clerk", "enable one")),
+    (
+        "service",
+        {"service_a": OneClerk, "service_b": OneClerk},
+        ("service_a", "service_b", "Clerk", "enable one"),
+    ),
     (
         "variant",
         {"guardrail_shout": Shouting, "hook_shout": ShoutingToo},
@@ -346,7 +354,9 @@ def test_a_plugin_that_is_off_may_be_broken(gateway: GatewayFactory, monkeypatch
     assert running.chat("hello").status == 200
 
 
-def test_an_unknown_plugin_is_refused_with_file_line_nearest_name_and_package(gateway: GatewayFactory) -> None:
+def test_an_unknown_plugin_is_refused_with_file_line_nearest_name_and_package(
+    gateway: GatewayFactory,
+) -> None:
     told = refusal(gateway, {}, {"plugins": {"auth_kees": {}}})
     assert "10-test.yaml:1" in told
     assert "auth_kees" in told
@@ -413,7 +423,9 @@ async def hang() -> None:
     await asyncio.sleep(600)
 
 
-def test_a_plugin_that_does_not_start_is_named_and_what_had_started_is_stopped(gateway: GatewayFactory) -> None:
+def test_a_plugin_that_does_not_start_is_named_and_what_had_started_is_stopped(
+    gateway: GatewayFactory,
+) -> None:
     said: list[str] = []
     told = refusal(
         gateway,
@@ -424,9 +436,7 @@ def test_a_plugin_that_does_not_start_is_named_and_what_had_started_is_stopped(g
             "limit_d": starter("d", said),
         },
     )
-    assert told == (
-        "plugin 'limit_c': did not start: ConnectionRefusedError: nobody listens on port 5432"
-    )
+    assert told == ("plugin 'limit_c': did not start: ConnectionRefusedError: nobody listens on port 5432")
     assert said == ["a start", "b start", "c start", "b stop", "a stop"]
 
 

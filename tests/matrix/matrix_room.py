@@ -113,6 +113,7 @@ class Room:
         self.upstream.release()
         role = self.running.gateway.serve
         wait_until(lambda: role.in_flight == 0, "the gateway did not become idle")
+        self.running.run(role.runtime.drained())
         self.book.check()
 
     def close(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+import time
+
 from matrix_cells import Cell, compact
 from matrix_plugins.word_blocker import MASK as MASKED
 from matrix_plugins.word_blocker import WORD
@@ -10,6 +13,7 @@ from matrix_room import Enter, Room, counts, quiet, wait_until
 from matrix_sets import all_cells
 from test_texts_out import SAYS, speak
 
+from hookway.testing import KEY
 from hookway_sdk import ContentBlocked, Reply
 from hookway_sdk.testing import make_exchange
 from hookway_sdk.testing.scripted_upstream import json_reply
@@ -108,6 +112,32 @@ def test_a_blocked_answer_is_not_kept(enter: Enter, cached_cell: Cell) -> None:
         room.refuses(reply, cached_cell, ContentBlocked("no-words", subject="response"))
     assert len(room.upstream.requests) == 2
     assert room.kept == {}
+
+
+def test_a_client_that_leaves_with_its_answer_does_not_keep_it_from_being_kept(
+    enter: Enter, cached_cell: Cell
+) -> None:
+    room = enter(CACHE)
+    room.controls.cache = "slow"
+    assert room.ask(cached_cell).status == 200
+    stored(room)
+    assert room.ask(cached_cell).status == 200
+    assert len(room.upstream.requests) == 1
+
+
+def test_a_slow_cache_keeps_no_client_waiting(enter: Enter, cached_cell: Cell) -> None:
+    room = enter(CACHE)
+    room.controls.cache = "slow"
+    room.upstream.speak(cached_cell)
+    connection = http.client.HTTPConnection(room.running.host, room.running.port, timeout=10)
+    headers = {"authorization": f"Bearer {KEY}"}
+    began = time.monotonic()
+    for _ in range(3):
+        connection.request(cached_cell.endpoint.method, cached_cell.path(), cached_cell.body(), headers)
+        connection.getresponse().read()
+    assert time.monotonic() - began < 0.1
+    stored(room)
+    connection.close()
 
 
 def test_a_cache_that_crashes_is_passed_by_and_counted(enter: Enter, cached_cell: Cell) -> None:

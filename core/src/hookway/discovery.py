@@ -72,14 +72,16 @@ def find_installed(group: str = GROUP) -> dict[str, Installed]:
 
 
 def read_manifest(point: EntryPoint) -> Manifest | None:
-    """Read the manifest beside a plugin's modules, ``None`` where it has none or it cannot be read."""
+    """Read the manifest beside a plugin's modules, ``None`` where it has no readable one of its own."""
     directory = package_directory(point.module)
     if directory is None:
         return None
     try:
-        return _decode_manifest((directory / FILE_NAME).read_bytes())
-    except (OSError, msgspec.MsgspecError):
+        manifest = _decode_manifest((directory / FILE_NAME).read_bytes())
+    except (OSError, ValueError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
         return None
+    # A second plugin of one package, or single modules side by side, would find each other's.
+    return manifest if manifest.name == point.name else None
 
 
 def package_directory(module: str) -> Path | None:

@@ -97,7 +97,7 @@ class Snapshot:
         self._by_id = {name: {one.id: one for one in rows} for name, rows in parts.resources.rows.items()}
         self._compiled: dict[str, Any] = {}
         self._models: dict[str, CompiledModel] = {}
-        self._chains: dict[tuple[str, str, str, str], CallerChains] = {}
+        self._chains: dict[tuple[str, str, str, str, tuple[str, ...]], CallerChains] = {}
 
     # ── what plugins see ────────────────────────────────────────────────────────────────────
 
@@ -141,7 +141,8 @@ class Snapshot:
     def chains(self, model: CompiledModel, principal: Principal) -> CallerChains:
         """Return the chains for a caller and a model, compiled on first use."""
         view = model.view
-        key = (view.id, view.requested, principal.key_id, principal.team_id)
+        # What a caller may use is not always its key's: a token may say less.
+        key = (view.id, view.requested, principal.key_id, principal.team_id, principal.allowed_models)
         found = self._chains.get(key)
         if found is None:
             found = self._compile_chains(model, principal)
@@ -150,7 +151,7 @@ class Snapshot:
 
     def any_chains(self, principal: Principal) -> CallerChains:
         """Return the chains of an endpoint that names no model."""
-        key = ("", "", principal.key_id, principal.team_id)
+        key = ("", "", principal.key_id, principal.team_id, ())
         found = self._chains.get(key)
         if found is None:
             scope = Scope("", principal.key_id, principal.team_id)

@@ -11,9 +11,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from hookway.config.addresses import Network
 from hookway.server.client_context import (
+    Credentials,
     RealAddress,
     bare_address,
-    credential,
     new_request_id,
     request_id,
     user_agent,
@@ -106,7 +106,7 @@ def test_whatever_a_caller_says_the_id_is_visible_ascii(value: str) -> None:
     ],
 )
 def test_a_credential_is_read(lines: dict[str, str], scheme: str, token: str) -> None:
-    found = credential(headers(**{name.replace("-", "_"): value for name, value in lines.items()}))
+    found = Credentials().read(headers(**{name.replace("-", "_"): value for name, value in lines.items()}))
     assert found is not None
     assert (found.scheme, found.token.reveal()) == (scheme, token)
     assert token not in repr(found)
@@ -133,7 +133,21 @@ def test_a_credential_is_read(lines: dict[str, str], scheme: str, token: str) ->
     ],
 )
 def test_what_is_no_credential_is_none_even_beside_a_good_one(lines: dict[str, str]) -> None:
-    assert credential(headers(**lines)) is None
+    assert Credentials().read(headers(**lines)) is None
+
+
+def test_a_connection_whose_requests_differ_in_it_gets_each_its_own() -> None:
+    credentials = Credentials()
+    said = [
+        {"authorization": "Bearer a"},
+        {"authorization": "Bearer a"},
+        {"x_api_key": "b"},
+        {},
+        {"authorization": "Basic a"},
+        {"authorization": "Bearer c"},
+    ]
+    read = [credentials.read(headers(**one)) for one in said]
+    assert [one.token.reveal() if one else None for one in read] == ["a", "a", "b", None, None, "c"]
 
 
 # ── user agents ─────────────────────────────────────────────────────────────────────────────

@@ -39,5 +39,5 @@ def test_what_the_previous_secret_signed_still_counts_and_nothing_new_is_signed_
 
 
 def test_the_secret_is_in_no_signature_and_no_text() -> None:
-    assert b"current" not in NOW.sign("ids", b"1")
-    assert "current" not in repr(vars(NOW))
+    assert b"current-secret" not in NOW.sign("ids", b"1")
+    assert "current-secret" not in repr(vars(NOW))

@@ -21,7 +21,7 @@ class Controls:
         remote: what the remote guardrail does: ``passes``, ``blocks``, ``masks``, ``hangs``, ``raises``,
             or ``upstream`` (the service it asks cannot be reached).
         word: what the word blocker does: ``works``, ``sleeps`` (finds nothing) or ``raises``.
-        cache: ``works`` or ``raises``.
+        cache: ``works``, ``slow`` (takes its time to keep something) or ``raises``.
         excluded: names of targets that the filter takes out.
         decision: what the judge says.
         refused: names of targets whose limit is used up.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -27,6 +28,8 @@ def dict_cache(controls: Controls, book: Book, kept: dict[str, Reply]) -> type[C
             """Keep an answer."""
             if controls.cache == "raises":
                 raise RuntimeError(BOOM)
+            if controls.cache == "slow":
+                await asyncio.sleep(0.1)
             kept[key_of(exchange)] = reply
             book.stored.append(exchange.id)
 

@@ -99,6 +99,10 @@ class Exporter:
     def _secret(self, secret: Secret, path: str) -> str:
         if self._reveal:
             return secret.reveal().replace("$", "$$")
-        variable = "HOOKWAYSECRET_" + _OTHER.sub("_", path).upper()
+        wanted = variable = "HOOKWAYSECRET_" + _OTHER.sub("_", path).upper()
+        number = 1
+        while variable in self.variables:
+            number += 1
+            variable = f"{wanted}_{number}"
         self.variables.append(variable)
         return f"${{{variable}}}"

@@ -61,24 +61,33 @@ def request_id(headers: CIMultiDictProxy[str], accepted: Sequence[str]) -> str:
     return new_request_id()
 
 
-def credential(headers: CIMultiDictProxy[str]) -> Credential | None:
-    """Read the caller's credential.
+class Credentials:
+    """Reads what the requests of one connection prove themselves with; they rarely differ in it."""
 
-    ``Authorization`` has to be ``Bearer`` and wins; ``x-api-key`` counts only where it is absent.
-    """
-    authorization = headers.get("authorization")
-    if authorization is not None:
-        return bearer(authorization)
-    token = headers.get("x-api-key", "").strip()
-    return Credential("x-api-key", Secret(token)) if token and token.isascii() else None
+    __slots__ = ("_authorization", "_credential")
+
+    def __init__(self) -> None:
+        self._authorization: str | None = None
+        self._credential: Credential | None = None
+
+    def read(self, headers: CIMultiDictProxy[str]) -> Credential | None:
+        """Return a request's credential.
+
+        ``Authorization`` has to be ``Bearer`` and wins; ``x-api-key`` counts only where it is absent.
+        """
+        authorization = headers.get("authorization")
+        if authorization is None:
+            return _proof("x-api-key", headers.get("x-api-key", ""))
+        if authorization != self._authorization:
+            self._authorization = authorization
+            known = authorization.startswith("Bearer ")
+            self._credential = _proof("bearer", authorization[7:]) if known else None
+        return self._credential
 
 
-def bearer(authorization: str) -> Credential | None:
-    """Read an ``Authorization`` header; the scheme's spelling is exact, as clients of the field send it."""
-    if not authorization.startswith("Bearer "):
-        return None
-    token = authorization[7:].strip()
-    return Credential("bearer", Secret(token)) if token and token.isascii() else None
+def _proof(scheme: str, text: str) -> Credential | None:
+    token = text.strip()
+    return Credential(scheme, Secret(token)) if token and token.isascii() else None
 
 
 def user_agent(agent: str) -> str:

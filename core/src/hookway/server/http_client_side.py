@@ -12,7 +12,6 @@ from hookway.deadlines import DeadlineWheel
 from hookway.live_exchange import LiveExchange
 from hookway.server.answer_headers import answer_headers
 from hookway.server.answers import HeadWriter
-from hookway.server.client_context import credential
 from hookway.server.incoming_request import IncomingRequest
 from hookway_sdk import BodyTooLarge, Credential, InvalidRequest, RequestTimeout
 
@@ -64,7 +63,7 @@ class HttpClientSide:
 
     def credential(self) -> Credential | None:
         """Return what the caller proves itself with."""
-        return credential(self._request.headers)
+        return self._protocol.credentials.read(self._request.headers)
 
     async def read_body(self) -> bytes:
         """Return the request's body (see :class:`hookway.client_side.ClientSide`)."""

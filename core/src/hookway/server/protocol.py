@@ -16,6 +16,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from hookway.deadlines import Deadline, DeadlineWheel
+from hookway.server.client_context import Credentials
 from hookway.server.incoming_request import IncomingRequest
 from hookway_sdk import Client, GatewayError, InvalidRequest, RequestTimeout
 
@@ -71,12 +72,22 @@ class GatewayProtocol(RequestHandler):
     Attributes:
         client: who is on the other end, kept while requests of the connection do not differ in it.
         agent: the header from which it was made, ``None`` before the first request.
+        credentials: reads what its requests prove themselves with.
         peer: address of the other end of the connection.
         on_pause: called when the client does not take its bytes as fast as they come.
         on_resume: called when it does again.
     """
 
-    __slots__ = ("_head_deadline", "_settings", "agent", "client", "on_pause", "on_resume", "peer")
+    __slots__ = (
+        "_head_deadline",
+        "_settings",
+        "agent",
+        "client",
+        "credentials",
+        "on_pause",
+        "on_resume",
+        "peer",
+    )
 
     def __init__(self, manager: GatewayServer, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -84,6 +95,7 @@ class GatewayProtocol(RequestHandler):
         self._head_deadline: Deadline | None = None
         self.client = Client()
         self.agent: str | None = None
+        self.credentials = Credentials()
         self.peer = ""
         self.on_pause: Callable[[], None] | None = None
         self.on_resume: Callable[[], None] | None = None

@@ -149,7 +149,8 @@ class Reception:
         settlement.record(event)
         if protocol.writing_paused:
             await protocol.drained()
-        await runtime.after(exchange)
+        if exchange.chains is not None and exchange.chains.store:
+            await runtime.after(exchange)
         return client.keep_alive
 
     def _answer_error(
