@@ -256,7 +256,10 @@ class Lifecycle:
         except Exception as error:
             self._settlement.note_failure(conductor.name, "run", error, exchange.id)
             raise PluginFailed(conductor.name, "run", detail=f"{type(error).__name__}: {error}") from error
-        body = b"" if exchange.request.stream else exchange.endpoint.encode_answer(answer, exchange)
+        endpoint = exchange.endpoint
+        # A nested call is given the canonical answer, a stream is written from it.
+        raw = exchange.request.stream or not endpoint.wire
+        body = b"" if raw else endpoint.encode_answer(answer, exchange)
         exchange.reply = Reply(body=body, usage=answer.usage, canonical=answer)
 
     async def _deliver_held(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from hookway.attempts import AttemptLoop
-from hookway.chains import ChainRunner, Step, sorted_chain
+from hookway.chains import Chain, ChainRunner, Step, sorted_chain
 from hookway.config.configuration import Configuration
 from hookway.guardrails import GuardrailHost
 from hookway.lifecycle import Lifecycle, Stage
@@ -50,6 +50,9 @@ from hookway_sdk import (
 
 REMOTE_TIMEOUT = 5.0
 """Seconds a remote guardrail has, where neither it nor conf.d says."""
+
+STORE_SECONDS = 30.0
+"""How long caches may take to keep one answer."""
 
 NO_LIMIT = 10 * 365 * 86400.0
 """Seconds that stand for "no limit" where a number is needed."""
@@ -131,6 +134,7 @@ class Runtime:
         self._in_flight = 0
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
+        self._storing: set[asyncio.Task[None]] = set()
         self.maker = StepMaker(self.settings.plugins)
         self.steps = collect_steps(self.maker, plugins, manager)
         self.runner = ChainRunner(process.note_failure)
@@ -181,17 +185,41 @@ class Runtime:
         if self._in_flight == 0:
             self._idle.set()
 
-    async def drained(self) -> None:
-        """Wait until no request runs on it."""
-        await self._idle.wait()
+    @property
+    def busy(self) -> bool:
+        """Whether a request runs on it, or an answer is being kept."""
+        return self._in_flight > 0 or bool(self._storing)
 
-    async def after(self, exchange: LiveExchange) -> None:
-        """Let caches keep a good answer, now that it has left; of endpoints that look into them only."""
-        chains, endpoint = exchange.chains, exchange.endpoint
-        if chains is None or not chains.store or exchange.error is not None or exchange.reply is None:
+    async def drained(self) -> None:
+        """Wait until no request runs on it, and every answer is kept."""
+        while self.busy:
+            await self._idle.wait()
+            await asyncio.gather(*self._storing, return_exceptions=True)
+
+    def abandon(self) -> None:
+        """Keep no more answers: the process ends."""
+        for task in self._storing:
+            task.cancel()
+
+    def after(self, exchange: LiveExchange, chain: Chain) -> None:
+        """Let caches keep a good answer that has left, of endpoints that look into them only.
+
+        Beside the connection: neither a slow cache nor a client that leaves keeps the other from going on.
+        """
+        endpoint = exchange.endpoint
+        if exchange.error is not None or exchange.reply is None:
             return
         if endpoint.wire and Phase.STORE in endpoint.order:
-            await self.runner.notify(Phase.STORE, chains.store, exchange)
+            task = asyncio.get_running_loop().create_task(self._store(exchange, chain))
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
+
+    async def _store(self, exchange: LiveExchange, chain: Chain) -> None:
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await self.runner.notify(Phase.STORE, chain, exchange)
+        except TimeoutError as error:
+            self.process.note_failure("core", Phase.STORE.value, error, exchange.id)
 
     # ── snapshots ───────────────────────────────────────────────────────────────────────────
 

@@ -196,7 +196,7 @@ class ServeRole:
         self.process.log.info("draining", in_flight=self.in_flight, accepting_for=at_least)
         await asyncio.sleep(at_least)
         since = self.clock.monotonic()
-        while self.in_flight:
+        while self.in_flight or self.runtime.busy:
             await asyncio.sleep(POLL)
             if self.clock.monotonic() - since > 5:
                 since = self.clock.monotonic()
@@ -212,6 +212,8 @@ class ServeRole:
                 await self._gateway.shutdown(1.0)
         for listener in self._operators.values():
             await listener.close()
+        if self._started:
+            self.runtime.abandon()
         if self._retiring:
             await asyncio.gather(*self._retiring, return_exceptions=True)
         if self._started:

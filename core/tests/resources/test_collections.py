@@ -198,7 +198,7 @@ class Targets(Row):
 
 @pytest.mark.parametrize(
     ("collection", "fields", "owner"),
-    [("models", Timeout, "belongs to the core"), ("models", Tags, "belongs to the SDK")],
+    [("models", Timeout, "belongs to the core"), ("api_keys", Tags, "belongs to the SDK")],
 )
 def test_fields_of_the_core_and_the_sdk_cannot_be_taken(
     registry: ResourceRegistry, collection: str, fields: type[Row], owner: str

@@ -265,7 +265,7 @@ class Acceptance:
             return kind
         owner = collection.off_variants.get(str(kind))
         if owner is not None:
-            if owner not in self._dormant:
+            if owner not in self._dormant and draft.value.get("enabled") is not False:
                 self._closed[draft.collection, draft.id] = (
                     f"{draft.collection} '{draft.name}' is of kind '{kind}', whose plugin {owner} is off"
                 )

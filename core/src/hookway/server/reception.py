@@ -66,6 +66,7 @@ class Reception:
                 await runtime.lifecycle.run(exchange, served.stages, client)
             else:
                 exchange.error = error
+                runtime.lifecycle.settlement.settle(exchange)
             return await self._deliver(request, exchange, runtime, client, protocol)
         except asyncio.CancelledError:
             self._record_departure(exchange, runtime)
@@ -150,7 +151,7 @@ class Reception:
         if protocol.writing_paused:
             await protocol.drained()
         if exchange.chains is not None and exchange.chains.store:
-            await runtime.after(exchange)
+            runtime.after(exchange, exchange.chains.store)
         return client.keep_alive
 
     def _answer_error(
