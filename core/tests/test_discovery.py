@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import hookway.discovery
 from hookway.discovery import find_installed, package_directory, read_manifest
-from hookway_sdk import Manifest
+from hookway_sdk import Manifest, PluginError
 
 FILE = "hookway-plugin.json"
 
@@ -42,6 +43,25 @@ def test_a_manifest_is_read_without_importing_the_plugin(package: Path) -> None:
     assert "acme_plugin" not in sys.modules
 
 
+def test_a_plugin_in_a_module_of_its_package_is_found_without_importing_either(package: Path) -> None:
+    (package / "limits.py").write_text("raise AssertionError('imported')\n")
+    (package / FILE).write_bytes(manifest("limit_acme"))
+    found = read_manifest(point("limit_acme", "acme_plugin.limits"))
+    assert found is not None
+    assert not [name for name in sys.modules if name.startswith("acme_plugin")]
+    assert read_manifest(point("limit_acme", "acme_plugin.limits.deeper")) is None
+    assert read_manifest(point("limit_acme", "acme_plugin.nothing")) is None
+
+
+def test_a_plugin_in_nested_namespaces_is_found_without_importing_it(package: Path) -> None:
+    inner = package.parent / "acme_corp" / "gateway" / "limits"
+    inner.mkdir(parents=True)
+    (inner / "__init__.py").write_text("raise AssertionError('imported')\n")
+    assert package_directory("acme_corp.gateway.limits") == inner
+    assert package_directory("acme_corp.gateway.nothing") is None
+    assert "acme_corp" not in sys.modules
+
+
 def test_a_manifest_of_another_plugin_is_not_taken_for_ones_own(package: Path) -> None:
     (package / FILE).write_bytes(manifest("limit_acme"))
     assert read_manifest(point("limit_other")) is None
@@ -59,6 +79,13 @@ def test_a_manifest_that_is_missing_or_broken_is_none(package: Path, data: bytes
 def test_a_module_that_is_not_there_has_no_directory() -> None:
     assert package_directory("no_such_module_anywhere") is None
     assert package_directory("no_such_package.module") is None
+
+
+def test_two_packages_with_a_plugin_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [point("limit_acme"), point("limit_acme", "evil_plugin")]
+    monkeypatch.setattr(hookway.discovery, "entry_points", lambda group: points)
+    with pytest.raises(PluginError, match="'limit_acme': is brought by both"):
+        find_installed()
 
 
 def test_finding_plugins_imports_none_of_them() -> None:

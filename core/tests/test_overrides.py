@@ -18,6 +18,7 @@ from hookway.overrides import (
     render,
 )
 from hookway.resources.core_fields import RequestOverrides
+from hookway.upstream.request import _RESERVED as FRAMING_HEADERS
 from hookway_sdk import Attempt, Envelope, InvalidRequest, open_envelope, raw, read
 from hookway_sdk.testing import (
     make_candidate,
@@ -260,6 +261,10 @@ def test_admitted_client_headers_are_forwarded(patterns: list[str], forwarded: d
 def test_some_client_headers_are_never_forwarded(name: str) -> None:
     headers = {name.title(): "value", "x-kept": "1"}
     assert lines(headers, forward_client_headers=["*", name]) == {"x-kept": "1"}
+
+
+def test_no_header_that_the_transport_sets_is_forwarded() -> None:
+    assert FRAMING_HEADERS - NEVER_FORWARDED == set()
 
 
 def test_only_the_first_of_repeated_client_headers_is_forwarded() -> None:

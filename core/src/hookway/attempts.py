@@ -84,7 +84,11 @@ class AttemptLoop:
         Raises:
             GatewayError: the last attempt's error, or why there was none.
         """
-        candidates = await self.plan(exchange, model, chains)
+        if model.selective or chains.filter or len(model.routes) > 1:
+            candidates = await self.plan(exchange, model, chains)
+        else:
+            candidates = model.routes
+            exchange.plan = Plan(candidates)
         kind: AttemptKind = "initial"
         last: GatewayError | None = None
         for position, candidate in enumerate(candidates):

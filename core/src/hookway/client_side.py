@@ -15,6 +15,14 @@ class ClientSide(Protocol):
     def credential(self) -> Credential | None:
         """Return what the caller proves itself with."""
 
+    def arrived_body(self) -> bytes | None:
+        """Return the request's body if all of it is here, else ``None``; :meth:`read_body` waits for it.
+
+        Raises:
+            BodyTooLarge: it is over the limit.
+            InvalidRequest: it cannot be read.
+        """
+
     async def read_body(self) -> bytes:
         """Return the request's body.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,17 +86,34 @@ def read_manifest(point: EntryPoint) -> Manifest | None:
 
 
 def package_directory(module: str) -> Path | None:
-    """Return where a module's package lies, without importing the module itself.
+    """Return where a module's package lies; neither it nor the packages around it are imported."""
+    # `importlib.util.find_spec` imports a module's parents, which may be the plugin's own code.
+    spec: ModuleSpec | None = None
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        where = spec.submodule_search_locations if spec is not None else None
+        if count > 1 and where is None:
+            return None
+        spec = find_module(".".join(parts[:count]), where)
+        if spec is None:
+            return None
+    return Path(spec.origin).parent if spec is not None and spec.origin is not None else None
 
-    Its parents are namespace packages, so finding it imports nothing of the plugin's.
-    """
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or spec.origin is None:
-        return None
-    return Path(spec.origin).parent
+
+def find_module(name: str, where: Sequence[str] | None) -> ModuleSpec | None:
+    """Ask the finders that an import would ask; ``where`` is the path of the package around the module."""
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(name, where)
+        except (ImportError, ValueError):
+            continue
+        except KeyError:  # a namespace inside a namespace, which asks for the outer one's import
+            spec = ModuleSpec(name, None, is_package=True)
+            last = name.rpartition(".")[2]
+            spec.submodule_search_locations = [str(Path(one, last)) for one in where or ()]
+        if spec is not None:
+            return spec
+    return None
 
 
 def entry_name(instance: str) -> str:

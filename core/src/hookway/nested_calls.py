@@ -89,6 +89,10 @@ class NestedClient:
         """Return nothing: the principal is the parent's."""
         return None
 
+    def arrived_body(self) -> bytes | None:
+        """Return nothing: the request is canonical."""
+        return b""
+
     async def read_body(self) -> bytes:
         """Return nothing: the request is canonical."""
         return b""

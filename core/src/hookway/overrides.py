@@ -37,6 +37,7 @@ NEVER_FORWARDED = RESERVED | {
     "expect",
     "keep-alive",
     "proxy-authenticate",
+    "proxy-connection",
     "set-cookie",
     "te",
     "trailer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import msgspec
@@ -84,8 +84,13 @@ class Sender:
         held = exchange.request.stream
         road = route.road(wire, False)
         provider = provider_of(route)
-        response = await self._open(exchange, attempt, route, road, stream=False)
-        body = await response.read(self.defaults.answer_limit)
+        response = await self._send(exchange, attempt, route, road, stream=False)
+        attempt.status = status = response.status
+        if not 200 <= status < 300:
+            raise await read_error(provider, response)
+        body = response.arrived(self.defaults.answer_limit)
+        if body is None:
+            body = await response.read(self.defaults.answer_limit)
         if not attempt.first_byte:
             attempt.first_byte = self.clock.monotonic()
         if not road.relay or held:
@@ -118,7 +123,10 @@ class Sender:
         endpoint = exchange.endpoint
         road = route.road(endpoint.wire, True)
         provider = provider_of(route)
-        response = await self._open(exchange, attempt, route, road, stream=True)
+        response = await self._send(exchange, attempt, route, road, stream=True)
+        attempt.status = status = response.status
+        if not 200 <= status < 300:
+            raise await read_error(provider, response)
         own_framer = provider.framer()
         if own_framer is None and is_document(response):
             raise await read_document(provider, response, attempt.candidate.deployment)
@@ -151,29 +159,38 @@ class Sender:
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
-    async def _open(
+    def _send(
         self, exchange: LiveExchange, attempt: Attempt, route: Route, road: Road, *, stream: bool
-    ) -> UpstreamResponse:
-        """Send the request and return the answer's head, a good one.
+    ) -> Awaitable[UpstreamResponse]:
+        """Send the request; the answer's head, of whatever status, is to be awaited.
 
         Raises:
-            UpstreamError: no answer, or one with an error status.
+            UpstreamError: when it is awaited: there is no answer.
         """
         provider = provider_of(route)
         body, headers = self._encode(exchange, attempt, route, road, provider, stream)
         attempt.dispatched = True
         if road.head is None:
-            answer: LocalAnswer = await provider.answer(attempt.candidate.deployment, joined(body), stream)
-            response = open_local(answer)
-        else:
-            if type(provider).sign is not Provider.sign:
-                target = provider.target(attempt.candidate.deployment, road.wire, stream)
-                headers += await provider.sign(attempt.candidate.deployment, target, joined(body))
-            response = await self._transport.open(UpstreamRequest(road.head, headers, body), road.timeouts)
-        attempt.status = response.status
-        if 200 <= response.status < 300:
-            return response
-        raise await read_error(provider, response)
+            return self._answered_here(provider, attempt, body, stream)
+        request = UpstreamRequest(road.head, headers, body)
+        if type(provider).sign is not Provider.sign:
+            return self._send_signed(provider, attempt, road, request, stream)
+        return self._transport.open(request, road.timeouts)
+
+    async def _answered_here(
+        self, provider: Provider[Any], attempt: Attempt, body: bytes | Pieces, stream: bool
+    ) -> UpstreamResponse:
+        answer: LocalAnswer = await provider.answer(attempt.candidate.deployment, joined(body), stream)
+        return open_local(answer)
+
+    async def _send_signed(
+        self, provider: Provider[Any], attempt: Attempt, road: Road, request: UpstreamRequest, stream: bool
+    ) -> UpstreamResponse:
+        deployment, body = attempt.candidate.deployment, request.body
+        assert isinstance(body, bytes | tuple)
+        target = provider.target(deployment, road.wire, stream)
+        request.headers = (*request.headers, *await provider.sign(deployment, target, joined(body)))
+        return await self._transport.open(request, road.timeouts)
 
     def _encode(
         self,

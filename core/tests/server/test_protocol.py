@@ -295,6 +295,17 @@ def test_a_body_that_does_not_come_in_time_is_a_timeout(wire: Wire, lines: list[
     assert (answer.status, answer.error()["type"]) == (408, "request_timeout")
 
 
+@pytest.mark.parametrize("first", [b"", LIVE], ids=["before a request", "behind one"])
+def test_a_connection_that_says_nothing_is_closed_after_the_idle_time(
+    gateway: GatewayFactory, first: bytes
+) -> None:
+    idle = Wire(gateway({"downstream": {"idle_timeout": TIMEOUT}}))
+    began = time.monotonic()
+    answers = idle.talk(first)
+    assert [answer.status for answer in answers] == [200] * bool(first)
+    assert TIMEOUT * 0.9 < time.monotonic() - began < TIMEOUT + 2
+
+
 def test_a_slow_body_that_keeps_coming_is_read(wire: Wire) -> None:
     pieces = [BODY[at : at + 10] for at in range(0, len(BODY), 10)]
     [answer] = wire.talk(

@@ -142,6 +142,16 @@ def test_what_is_no_json_is_logged_all_the_same(odd: Any, readable: bool) -> Non
     line.encode()
 
 
+@pytest.mark.parametrize("readable", [False, True])
+def test_what_would_act_on_a_terminal_or_break_a_line_is_escaped(readable: bool) -> None:
+    odd = "a\x9b31m\x1b[31m\x85b\u2028c\u202ed\U000e0001\r\n\x7f"
+    line = logged(readable=readable, name=odd)
+    assert line[:-1].isprintable()
+    assert line.splitlines() == [line[:-1]]
+    if not readable:
+        assert json.loads(line)["name"] == odd
+
+
 class Gone(io.StringIO):
     """A stream whose reader has left."""
 

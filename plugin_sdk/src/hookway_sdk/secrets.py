@@ -12,22 +12,30 @@ class Secret:
     Settings and row fields of this type are masked in exports, traces, logs and error messages.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_digest", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        self._digest: bytes | None = None
 
     def reveal(self) -> str:
         """Return the plain text; call it where it is sent, and nowhere else."""
         return self._value
 
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the text, computed once; keys are looked up by it."""
+        digest = self._digest
+        if digest is None:
+            digest = self._digest = hashlib.sha256(self._bytes()).digest()
+        return digest
+
     def sha256(self) -> str:
         """Return the lower-case hex SHA-256 of the text, the form in which keys are stored."""
-        return hashlib.sha256(self._bytes()).hexdigest()
+        return self.digest().hex()
 
     def _bytes(self) -> bytes:
         """Return the text as bytes; header bytes that are no UTF-8 arrive as lone surrogates."""
-        return self._value.encode(errors="surrogateescape")
+        return self._value.encode(errors="surrogatepass")
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -36,7 +44,7 @@ class Secret:
         """Compare in constant time."""
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._bytes(), other._value.encode(errors="surrogateescape"))
+        return hmac.compare_digest(self._bytes(), other._bytes())
 
     def __hash__(self) -> int:
         return hash(self._value)

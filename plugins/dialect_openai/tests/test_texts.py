@@ -120,6 +120,11 @@ def test_a_part_of_an_unknown_type_is_read_as_well() -> None:
     assert [slot.text for slot in seen.texts()] == ["https://v.test", "words"]
 
 
+def test_a_member_that_nobody_knows_is_read_as_well() -> None:
+    seen = view([{"role": "user", "content": "q"}], system_prompt_of_a_server={"text": "words"})
+    assert [slot.text for slot in seen.texts()] == ["q", "words"]
+
+
 def test_images_sounds_and_files_are_not_read_as_text() -> None:
     parts = [
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},

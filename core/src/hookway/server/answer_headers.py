@@ -12,22 +12,24 @@ LONGEST_DROPPED = 2048
 """How much is said of what a translation dropped: clients and proxies bound their headers."""
 
 
-def answer_headers(exchange: LiveExchange) -> list[tuple[str, str]]:
-    """Return what steps added to the answer, and the gateway's own headers."""
-    headers = exchange.reply_headers
+def own_lines(exchange: LiveExchange) -> str:
+    """Return the gateway's own header lines, each after a line end; nothing in them breaks a head."""
     prefix = exchange.brand.header_prefix
     compiled, attempt = exchange.compiled, exchange.attempt
+    lines = ""
     if compiled is not None:
-        headers.append((prefix + "call-id", exchange.id))
+        lines = f"\r\n{prefix}call-id: {exchange.id}"
         if attempt is not None and compiled.view.shape != "direct":
             name = attempt.candidate.name
             if name.isascii() and safe_header(name):
-                headers.append((prefix + "served-by", name))
+                lines += f"\r\n{prefix}served-by: {name}"
     if exchange.dropped:
-        headers.append((prefix + "dropped", listed(exchange.dropped)))
-    if exchange.cache_status:
-        headers.append((prefix + "cache", exchange.cache_status))
-    return headers
+        dropped = listed(exchange.dropped)
+        if safe_header(dropped):
+            lines += f"\r\n{prefix}dropped: {dropped}"
+    if exchange.cache_status and safe_header(exchange.cache_status):
+        lines += f"\r\n{prefix}cache: {exchange.cache_status}"
+    return lines
 
 
 def listed(pointers: Sequence[str]) -> str:

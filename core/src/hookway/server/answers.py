@@ -18,26 +18,8 @@ KEPT_STARTS = 1024
 """Beginnings of heads that are kept; content types may come from upstreams, so their number is bounded."""
 
 
-class DateLine:
-    """The ``date`` header, rendered once a second (RFC 9110 6.6.1)."""
-
-    __slots__ = ("_line", "_second")
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._line = b""
-
-    def get(self) -> bytes:
-        """Return the header line for now."""
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._line = b"date: " + formatdate(second, usegmt=True).encode() + b"\r\n"
-        return self._line
-
-
 class HeadWriter:
-    """Renders response heads; the fixed part of each (status, content type) is made once.
+    """Renders response heads; what is the same for a (status, content type) is made once a second.
 
     Args:
         server: value of the ``Server`` header.
@@ -45,10 +27,10 @@ class HeadWriter:
     """
 
     def __init__(self, server: str, request_id_header: str) -> None:
-        self._server = server.encode("latin-1")
+        self._server = server
         self._id_name = f"\r\n{request_id_header}: "
-        self._starts: dict[tuple[int, str], bytes] = {}
-        self._date = DateLine()
+        self._starts: dict[tuple[int, str], str] = {}
+        self._second = -1
 
     def render(
         self,
@@ -60,6 +42,7 @@ class HeadWriter:
         keep_alive: bool,
         old: bool = False,
         headers: Sequence[tuple[str, str]] = (),
+        own: str = "",
     ) -> bytes:
         """Return a head, blank line included.
 
@@ -67,42 +50,43 @@ class HeadWriter:
             length: bytes of the body; ``None`` for chunked (or, for ``old`` clients, until the close).
             old: the client speaks HTTP/1.0.
             headers: further lines; names the gateway owns, and lines that would break the head, are left out.
+            own: the gateway's own lines (:func:`~hookway.server.answer_headers.own_lines`).
         """
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._starts.clear()
         start = self._starts.get((status, content_type))
         if start is None:
             start = self._start(status, content_type)
         if length is not None:
-            framing = b"content-length: %d" % length
+            framing = f"content-length: {length}"
         else:
-            framing = b"cache-control: no-store" if old else b"transfer-encoding: chunked"
-        lines = ""
-        count = 0
-        for name, value in headers:
-            if name not in _OWN and name.lower() not in _OWN:
-                lines += f"\r\n{name}: {value}"
-                count += 1
-        if lines.count("\n") != count or lines.count("\r") != count or "\0" in lines:
-            return self.render(
-                status,
-                content_type,
-                request_id,
-                length=length,
-                keep_alive=keep_alive,
-                old=old,
-                headers=[line for line in headers if safe_header("".join(line))],
-            )
+            framing = "cache-control: no-store" if old else "transfer-encoding: chunked"
+        lines = foreign_lines(headers) if headers else ""
+        connection = ""
         if not keep_alive:
-            lines += "\r\nconnection: close"
+            connection = "\r\nconnection: close"
         elif old:
-            lines += "\r\nconnection: keep-alive"
-        named = f"{self._id_name}{request_id}{lines}\r\n\r\n".encode("latin-1", "replace")
-        return b"%b%b%b%b" % (start, self._date.get(), framing, named)
+            connection = "\r\nconnection: keep-alive"
+        head = f"{start}{framing}{self._id_name}{request_id}{lines}{own}{connection}\r\n\r\n"
+        return head.encode("latin-1", "replace")
 
-    def _start(self, status: int, content_type: str) -> bytes:
+    def _start(self, status: int, content_type: str) -> str:
         known = content_type and safe_header(content_type)
         kind = f"content-type: {content_type}\r\n" if known else ""
         line = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\n"
-        start = line.encode() + b"server: " + self._server + b"\r\n" + kind.encode("latin-1", "replace")
+        date = formatdate(self._second, usegmt=True)  # RFC 9110 6.6.1
+        start = f"{line}server: {self._server}\r\ndate: {date}\r\n{kind}"
         if len(self._starts) < KEPT_STARTS:
             self._starts[status, content_type] = start
         return start
+
+
+def foreign_lines(headers: Sequence[tuple[str, str]]) -> str:
+    """Return lines that plugins add, each after a line end; without those that they must not add."""
+    lines = ""
+    for name, value in headers:
+        if name.lower() not in _OWN and safe_header(name) and safe_header(value):
+            lines += f"\r\n{name}: {value}"
+    return lines

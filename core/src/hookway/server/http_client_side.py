@@ -10,7 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from hookway.deadlines import DeadlineWheel
 from hookway.live_exchange import LiveExchange
-from hookway.server.answer_headers import answer_headers
+from hookway.server.answer_headers import own_lines
 from hookway.server.answers import HeadWriter
 from hookway.server.incoming_request import IncomingRequest
 from hookway_sdk import BodyTooLarge, Credential, InvalidRequest, RequestTimeout
@@ -22,7 +22,10 @@ EVENT_STREAM = "text/event-stream"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """What a client waits for that announced its body with ``Expect`` (RFC 9110, 10.1.1)."""
 
-STREAM_HEADERS = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
+UNREADABLE = (web.RequestPayloadError, HttpProcessingError, ValueError)
+"""What aiohttp raises for a body whose framing or coding is broken."""
+
+STREAM_LINES = "\r\ncache-control: no-cache\r\nx-accel-buffering: no"
 
 
 class HttpClientSide:
@@ -65,21 +68,28 @@ class HttpClientSide:
         """Return what the caller proves itself with."""
         return self._protocol.credentials.read(self._request.headers)
 
-    async def read_body(self) -> bytes:
-        """Return the request's body (see :class:`hookway.client_side.ClientSide`)."""
+    def arrived_body(self) -> bytes | None:
+        """Return the request's body if it is here (see :class:`hookway.client_side.ClientSide`)."""
         content = self._request.content
+        if not content.is_eof():
+            return None
         try:
-            if content.is_eof():
-                body: bytes = content.read_nowait()
-            else:
-                body = await self._read_slowly()
-        except (web.RequestPayloadError, HttpProcessingError, ValueError) as error:
+            body: bytes = content.read_nowait()
+        except UNREADABLE as error:
             self.keep_alive = False
             raise InvalidRequest("failed to read request body") from error
         if len(body) > self._limit:
             self.keep_alive = False
             raise BodyTooLarge(self._limit)
         return body
+
+    async def read_body(self) -> bytes:
+        """Return the request's body (see :class:`hookway.client_side.ClientSide`)."""
+        try:
+            return await self._read_slowly()
+        except UNREADABLE as error:
+            self.keep_alive = False
+            raise InvalidRequest("failed to read request body") from error
 
     async def _read_slowly(self) -> bytes:
         """Read a body that has not arrived whole; every piece has to come in time."""
@@ -117,7 +127,8 @@ class HttpClientSide:
             length=None,
             keep_alive=self.keep_alive,
             old=not self._chunked,
-            headers=(*STREAM_HEADERS, *answer_headers(exchange)),
+            headers=exchange.reply_headers,
+            own=STREAM_LINES + own_lines(exchange),
         )
         self._put(head)
 

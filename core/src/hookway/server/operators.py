@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from hookway.routing_table import RoutingTable
 from hookway_sdk import Admin, Guard, OperatorReply, OperatorRequest, OperatorRoute
@@ -59,8 +59,8 @@ class OperatorListener:
             return self._nothing_here(path)
         if route.guard is Guard.ADMIN:
             return error_response(401, "missing or malformed admin authorization")
-        body = await request.content.read(BODY_LIMIT + 1)
-        if len(body) > BODY_LIMIT:
+        body = await whole_body(request.content)
+        if body is None:
             return error_response(413, f"request body exceeds {BODY_LIMIT}-byte limit")
         try:
             reply: OperatorReply = await route.handler(
@@ -87,6 +87,19 @@ class OperatorListener:
         if allowed:
             return web.Response(status=405, headers={"allow": ", ".join(allowed)})
         return error_response(404, "resource not found")
+
+
+async def whole_body(content: StreamReader) -> bytes | None:
+    """Return a request's body however it is cut into pieces, ``None`` if it is over the limit."""
+    pieces: list[bytes] = []
+    size = 0
+    while not content.at_eof():
+        piece = await content.readany()
+        size += len(piece)
+        if size > BODY_LIMIT:
+            return None
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def error_response(status: int, message: str) -> web.Response:

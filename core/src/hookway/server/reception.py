@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hookway.live_exchange import LiveExchange
-from hookway.server.answer_headers import answer_headers
+from hookway.server.answer_headers import own_lines
 from hookway.server.answers import HeadWriter
 from hookway.server.client_context import RealAddress, request_id, user_agent
 from hookway.server.fallback_errors import fallback_body
@@ -20,12 +20,10 @@ from hookway_sdk import (
     NotFound,
     Unauthenticated,
 )
-from hookway_sdk.incoming import safe_header
 
 if TYPE_CHECKING:
     from hookway.runtime import Runtime, ServedEndpoint
     from hookway.serve import ServeRole
-    from hookway.server.protocol import GatewayProtocol
 
 JSON = "application/json"
 PROBE_TYPE = "text/plain; charset=utf-8"
@@ -67,7 +65,10 @@ class Reception:
             else:
                 exchange.error = error
                 runtime.lifecycle.settlement.settle(exchange)
-            return await self._deliver(request, exchange, runtime, client, protocol)
+            self._deliver(request, exchange, runtime, client)
+            if protocol.writing_paused:
+                await protocol.drained()
+            return client.keep_alive
         except asyncio.CancelledError:
             self._record_departure(exchange, runtime)
             raise
@@ -112,21 +113,16 @@ class Reception:
         length = request.headers.get("content-length")
         return BodyTooLarge(limit) if length is not None and int(length) > limit else None
 
-    async def _deliver(
-        self,
-        request: IncomingRequest,
-        exchange: LiveExchange,
-        runtime: Runtime,
-        client: HttpClientSide,
-        protocol: GatewayProtocol,
-    ) -> bool:
+    def _deliver(
+        self, request: IncomingRequest, exchange: LiveExchange, runtime: Runtime, client: HttpClientSide
+    ) -> None:
         """Write the answer; the settlement is journalled before its last byte."""
         settlement = runtime.lifecycle.settlement
         error = exchange.error
         if isinstance(error, Unauthenticated) and exchange.principal is None:
             settlement.denied(exchange, error)
             self._answer_error(request, exchange, client, error)
-            return client.keep_alive
+            return
         if client.begun:
             event = settlement.close(exchange, 200)
             client.end_stream()
@@ -144,15 +140,15 @@ class Reception:
                 length=len(reply.body),
                 keep_alive=client.keep_alive,
                 old=request.old,
-                headers=(*safe_lines(reply.headers), *answer_headers(exchange)),
+                headers=exchange.reply_headers + list(reply.headers)
+                if reply.headers
+                else exchange.reply_headers,
+                own=own_lines(exchange),
             )
             client.answer(head, b"" if request.method == "HEAD" else reply.body)
         settlement.record(event)
-        if protocol.writing_paused:
-            await protocol.drained()
         if exchange.chains is not None and exchange.chains.store:
             runtime.after(exchange, exchange.chains.store)
-        return client.keep_alive
 
     def _answer_error(
         self, request: IncomingRequest, exchange: LiveExchange, client: HttpClientSide, error: GatewayError
@@ -214,10 +210,3 @@ class Reception:
         if transport is not None:
             transport.write(head if request.method == "HEAD" else head + body)
         return keep_alive
-
-
-def safe_lines(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return the headers that a plugin's reply may bring; one that would break the head is left out."""
-    if not headers:
-        return headers
-    return tuple(line for line in headers if safe_header(line[0]) and safe_header(line[1]))

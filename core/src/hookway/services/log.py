@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -52,6 +53,13 @@ def encoded(value: Any) -> str:
         return _encode(ascii(value)).decode()
 
 
+def visible(line: str) -> str:
+    """Escape, as JSON may, what acts on terminals (C1 controls) or ends lines in viewers (U+0085, U+2028)."""
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
+
+
 class OperatorLog:
     """Writes lines to stderr: readable ones to a terminal, JSON elsewhere.
 
@@ -90,7 +98,7 @@ class OperatorLog:
         else:
             line = encoded({"time": stamp, "level": level, "logger": logger, "event": event, **safe})
         try:
-            self._stream.write(line + "\n")
+            self._stream.write(visible(line) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             self.threshold = max(LEVELS.values()) + 1

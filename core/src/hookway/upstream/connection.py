@@ -62,12 +62,12 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_arriving",
         "_barren",
         "_deadline",
         "_decode",
         "_fault",
         "_gate",
-        "_head_bytes",
         "_headers",
         "_is_head",
         "_loop",
@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._progress = self._reusable = False
         self._is_head = False
         self._decode = True
-        self._received = self._head_bytes = self._barren = 0
+        self._received = self._arriving = self._barren = 0
         self.idle_since = 0.0
 
     # ── for the transport ───────────────────────────────────────────────────────────────────
@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
         waiter = self._waiter = self._loop.create_future()
         self._phase = _HEAD
         self._headers = []
-        self._received = self._head_bytes = 0
+        self._received = 0
         self._is_head = request.head.method == "HEAD"
         self._decode = request.decode
         self._deadline.begin(timeouts, spent)
@@ -210,6 +210,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self._progress = False
+        self._arriving = len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -270,13 +271,12 @@ class Connection(asyncio.Protocol):
         # In the body these are trailers; nobody reads them.
         if self._phase == _HEAD:
             self._headers.append((name.lower(), value))
-            self._head_bytes += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
         if self._phase != _HEAD:
             raise _Refused
         settings = self._settings
-        if self._head_bytes > settings.header_bytes or len(self._headers) > settings.header_count:
+        if len(self._headers) > settings.header_count or self._head_is_too_large():
             self._refuse(self._too_large())
         parser = self._parser
         status = parser.get_status_code()
@@ -383,6 +383,13 @@ class Connection(asyncio.Protocol):
     def _refuse(self, fault: UpstreamError) -> NoReturn:
         self._fault = fault
         raise _Refused
+
+    def _head_is_too_large(self) -> bool:
+        limit = self._settings.header_bytes
+        # Most answers are smaller than the bound, body included; then there is nothing to add up.
+        if self._received + self._arriving <= limit:
+            return False
+        return sum(len(name) + len(value) + 4 for name, value in self._headers) > limit
 
     def _too_large(self) -> TransportFailed:
         settings = self._settings

@@ -143,6 +143,14 @@ class UpstreamResponse:
 
     # ── for the consumer ────────────────────────────────────────────────────────────────────
 
+    def arrived(self, limit: int) -> bytes | None:
+        """Return the whole body if all of it is here and within the limit, else ``None``: :meth:`read` it."""
+        if not self._ended or self._decoder is not None or self._size > limit or self._consumed:
+            return None
+        self._consumed = self._over = True
+        held = self._held
+        return held[0] if len(held) == 1 else b"".join(held)
+
     async def read(self, limit: int) -> bytes:
         """Return the whole body; does not suspend when it has all arrived.
 
@@ -158,10 +166,9 @@ class UpstreamResponse:
             TransportFailed: the body is malformed.
             UpstreamUndecodable: a compressed body is broken.
         """
-        if self._ended and self._decoder is None and self._size <= limit and not self._consumed:
-            self._consumed = self._over = True
-            held = self._held
-            return held[0] if len(held) == 1 else b"".join(held)
+        whole_body = self.arrived(limit)
+        if whole_body is not None:
+            return whole_body
         declared = self.headers.get("content-length")
         if declared is not None and int(declared) > limit and not self._ended:
             self.abort()

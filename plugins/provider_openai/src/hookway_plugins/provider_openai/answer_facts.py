@@ -6,7 +6,7 @@ import msgspec
 
 from hookway_plugins.provider_openai.upstream_errors import in_band
 from hookway_plugins.provider_openai.usage_counts import read_usage
-from hookway_plugins.provider_openai.wire import NULL, member, text_of
+from hookway_plugins.provider_openai.wire import NULL, member, text
 from hookway_sdk import AnswerFacts, Envelope, UpstreamUndecodable
 
 _ARRAY = ord("[")
@@ -24,8 +24,8 @@ def read_facts(answer: Envelope) -> AnswerFacts:
     choices = choices_of(answer)
     return AnswerFacts(
         usage=read_usage(answer),
-        upstream_id=text_of(member(answer, "id")),
-        upstream_model=text_of(member(answer, "model")),
+        upstream_id=text(answer, "id"),
+        upstream_model=text(answer, "model"),
         stop_reason=visible_finish_reason(bytes(choices)),
     )
 

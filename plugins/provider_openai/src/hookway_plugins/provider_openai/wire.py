@@ -10,6 +10,8 @@ from hookway_sdk import Envelope, StopReason, UpstreamUndecodable, read
 
 WIRE = "openai.chat"
 
+_decode_text = msgspec.json.Decoder(str).decode
+
 _STOP_REASONS: dict[str, StopReason] = {
     "stop": "stop",
     "length": "length",
@@ -41,6 +43,21 @@ def member(envelope: Envelope, name: str) -> Any:
         return read(envelope.get(name))
     except ValueError as error:  # msgspec's errors and UnicodeDecodeError are both ValueErrors
         raise UpstreamUndecodable(f"its member {name} is not JSON") from error
+
+
+def text(envelope: Envelope, name: str) -> str:
+    """Decode a member that should be a string, ``""`` where it is absent or something else.
+
+    Raises:
+        UpstreamUndecodable: it is not JSON after all.
+    """
+    value = envelope.get(name)
+    if value is None:
+        return ""
+    try:
+        return _decode_text(value)
+    except ValueError:
+        return text_of(member(envelope, name))
 
 
 def text_of(value: Any) -> str:
