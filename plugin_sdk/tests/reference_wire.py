@@ -95,6 +95,8 @@ class PlainView(AnswerView):
 class PlainWriter(StreamWriter):
     """A stream for a client."""
 
+    copies_text = True
+
     def __init__(self, exchange: Exchange) -> None:
         self.name = exchange.model.requested
         self.ended = False
@@ -193,6 +195,11 @@ class PlainReader(StreamReader):
 
     def observe(self, frame: Frame) -> None:
         self.decode(frame)
+
+    def free_text(self, frame: Frame) -> Sequence[tuple[int, int]]:
+        if frame.data.startswith(b'{"text":"') and frame.data.count(b'"') == 4:
+            return [(len(b'{"text":"'), frame.data.rindex(b'"'))]
+        return ()
 
     def decode(self, frame: Frame) -> Sequence[StreamEvent]:
         if frame.data == b"[DONE]":

@@ -37,6 +37,15 @@ def _writer(**members: Any) -> Any:
     return _endpoint(writer=lambda self, exchange: kind(exchange))
 
 
+def _relay_upper(self: Any, frame: Any) -> bytes:
+    return PlainWriter.relay(self, frame).replace(b"one-word", b"One-word")
+
+
+def _relay_numbered(self: Any, frame: Any) -> bytes:
+    self.count = getattr(self, "count", 0) + 1
+    return b": %d\n" % self.count + PlainWriter.relay(self, frame)
+
+
 def _answer_view(**members: Any) -> Any:
     kind = type("BrokenAnswerView", (PlainView,), members)
     return _endpoint(view_answer=lambda self, body, exchange: kind(body))
@@ -271,6 +280,8 @@ CASES: list[Case] = [
         "test_a_relayed_stream_ends_once_whoever_forgets_the_end",
         _writer(end_relay=lambda self: b""),
     ),
+    ("test_a_writer_that_copies_text_does_nothing_else_with_it", _writer(relay=_relay_upper)),
+    ("test_a_writer_that_copies_text_does_nothing_else_with_it", _writer(relay=_relay_numbered)),
     ("test_relayed_text_arrives", _writer(relay=lambda self, frame: b"")),
 ]
 

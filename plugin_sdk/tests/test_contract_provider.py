@@ -131,6 +131,12 @@ def _share_usage(self: Any) -> None:
     self.usage = _shared
 
 
+def _free_everywhere(self: Any, frame: Any) -> Any:
+    """Call the first value of a frame free text, an id's as well."""
+    begin = frame.data.find(b'":"') + 3
+    return [(begin, frame.data.index(b'"', begin))] if begin > 2 else ()
+
+
 class _Lines(Framer):
     """Takes each chunk for whole lines."""
 
@@ -271,6 +277,8 @@ CASES: list[Case] = [
         _reading(observe=_observe_without_checks),
     ),
     ("test_readers_do_not_share_what_they_saw", _reading(__init__=_share_usage)),
+    ("test_what_is_called_free_text_teaches_nothing", _reading(free_text=_free_everywhere)),
+    ("test_what_is_called_free_text_teaches_nothing", _reading(free_text=lambda self, frame: [(1, 2)])),
     ("test_who_only_relays_refuses_to_translate", shown(TestProvider, translates=False)),
     ("test_a_plain_chat_is_said_in_full", _encode(dropped=("/messages/0",))),
     ("test_a_plain_chat_is_said_in_full", _encode(body=b'{"messages":[]}')),

@@ -8,9 +8,9 @@ from typing import Any
 import openai
 import pytest
 from callers import HELLO, ID, asynchronous, blocking, ended, events_of
-from conftest import Watched
 from openai_wire import answer
 from scripted_provider import Provider
+from watched import Watched
 
 from hookway.testing import RunningGateway
 from hookway_sdk import AuthDenied

@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 from callers import HELLO, ID, asynchronous, converse, ended, events_of, journalled, raw_request, read_answer
-from conftest import Watched
+from watched import Watched
 
 from hookway.testing import HttpReply, RunningGateway
 from hookway_sdk import AuthDenied

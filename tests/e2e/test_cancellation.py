@@ -13,9 +13,9 @@ from typing import Any
 import openai
 import pytest
 from callers import HELLO, ID, asynchronous, attempts, blocking, ended, journalled, raw_request
-from conftest import Watched
 from openai_wire import chunk, frames, refusal, stream
 from scripted_provider import Provider
+from watched import Watched
 
 from hookway.testing import RunningGateway
 from hookway_sdk import Usage

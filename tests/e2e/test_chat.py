@@ -12,9 +12,9 @@ from typing import Any
 import pydantic
 import pytest
 from callers import HELLO, ID, asynchronous, blocking, ended, journalled
-from conftest import Watched
 from openai_wire import USAGE, answer, completion
 from scripted_provider import KEY, Provider
+from watched import Watched
 
 from hookway.testing import RunningGateway
 from hookway_sdk import Usage

@@ -10,9 +10,9 @@ from typing import Any
 import openai
 import pytest
 from callers import HELLO, ID, asynchronous, attempts, ended, journalled
-from conftest import Watched
 from openai_wire import answer, completion, frame, frames, refusal, stream
 from scripted_provider import KEY, Answer, Provider
+from watched import Watched
 
 from hookway.testing import HttpReply, RunningGateway
 from hookway_sdk.testing.scripted_upstream import Cut, Malformed, Reply, Stall, json_reply, sse_reply
@@ -298,6 +298,27 @@ def test_what_the_provider_said_is_kept_for_the_operator(running: RunningGateway
     error = failed(running, ask(running, "operator-1"), 502, "upstream_error")
     assert error == {"message": "upstream returned 500", "type": "upstream_error"}
     assert "stack trace of host 10.0.0.7" in ended(running, "operator-1").error
+
+
+REPEATS = {
+    "refusal": refusal(401, f"Incorrect API key provided: {KEY}", code=f"bad {KEY}", param=KEY),
+    "text": Reply(400, [("content-type", "text/plain")], f"you sent Authorization: Bearer {KEY}".encode()),
+    "server's fault": refusal(500, f"cannot use {KEY}"),
+    "inside a success": json_reply({"error": {"message": f"no {KEY}", "code": 401, "type": KEY}}),
+    "inside a stream": sse_reply([*frames("hello"), frame({"error": {"message": f"no {KEY}", "code": 400}})]),
+}
+
+
+@pytest.mark.parametrize("how", REPEATS)
+def test_a_provider_that_repeats_its_key_tells_it_to_nobody(
+    running: RunningGateway, provider: Provider, how: str
+) -> None:
+    provider.answers(REPEATS[how])
+    request_id = "repeats-" + how.replace(" ", "-").replace("'", "")
+    reply = ask(running, request_id, stream=how == "inside a stream")
+    told = (ended(running, request_id), attempts(running, request_id), journalled(running, request_id))
+    assert KEY not in reply.body.decode() + repr(told)
+    assert "***" in repr(told)
 
 
 def test_a_redirect_is_not_followed_with_the_key(running: RunningGateway, provider: Provider) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import openai
 import pytest
 from callers import HELLO, ID, asynchronous, attempts, ended, journalled
-from conftest import Watched
 from openai_wire import answer, chunk, frame, frames, refusal, stream
 from scripted_provider import Answer, Provider
+from watched import Watched
 
 from hookway.testing import HttpReply, RunningGateway
 from hookway_sdk import Usage

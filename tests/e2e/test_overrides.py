@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from callers import HELLO, ID, blocking
-from conftest import Watched
 from openai_wire import answer, stream
 from scripted_provider import KEY, Provider
+from watched import Watched
 
 from hookway.testing import RunningGateway
 

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 from callers import HELLO, ID, asynchronous, ended
-from conftest import Watched
 from openai_wire import stream
 from scripted_provider import Provider
+from watched import Watched
 
 from hookway.testing import HttpReply, RunningGateway
 from hookway_sdk.testing.scripted_upstream import Stall

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from callers import HELLO, ID, asynchronous, attempts, blocking, ended, journalled, read_stream
-from conftest import Watched
 from openai_wire import USAGE, chunk, events_in, frame, frames, stream
 from scripted_provider import Provider
+from watched import Watched
 
 from hookway.testing import HttpReply, RunningGateway
 from hookway_sdk import Usage

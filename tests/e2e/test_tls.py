@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 from callers import HELLO
-from conftest import Watched
+from watched import Watched
 
 from hookway_sdk import StartError
 

@@ -8,8 +8,8 @@ import openai
 import pydantic
 import pytest
 from callers import HELLO, ID, asynchronous, attempts, blocking, ended, journalled, read_stream
-from conftest import Watched
 from openai_wire import events_in
+from watched import Watched
 
 from hookway.testing import RunningGateway
 from hookway_sdk import Usage

@@ -288,3 +288,21 @@ def test_a_caller_may_have_no_models_and_still_use_what_names_none(gateway: Gate
         resources={"api_keys": [{"name": "poor", "key": KEY, "allowed_models": []}]},
     )
     assert running.get("/things/one").status == 200
+
+
+@pytest.mark.parametrize(("key", "status"), [(KEY, 200), ("hw-unknown", 401)])
+def test_the_credential_is_gone_once_it_was_judged(gateway: GatewayFactory, key: str, status: int) -> None:
+    seen: list[Any] = []
+
+    class Looks(Plugin[Any]):
+        @hookimpl
+        async def authorize(self, exchange: Exchange) -> None:
+            seen.append(getattr(exchange, "credential", None))
+
+        @hookimpl
+        def settle(self, exchange: Exchange) -> None:
+            seen.append(getattr(exchange, "credential", None))
+
+    running = gateway(plugins={"op_things": Things, "hook_looks": Looks})
+    assert running.get("/things/one", key=key).status == status
+    assert seen == [None] * (2 if status == 200 else 1)

@@ -66,7 +66,7 @@ def test_a_credential_that_its_plugin_refuses_is_final(enter: Enter, cell: Cell)
     assert (denied.reason, denied.method, denied.key_id) == ("user_banned", "header", "banned")
 
 
-def test_the_credential_reaches_no_plugin_and_no_upstream(enter: Enter, asking_cell: Cell) -> None:
+def test_the_credential_reaches_no_upstream(enter: Enter, asking_cell: Cell) -> None:
     room = enter(PLAIN)
     assert room.ask(asking_cell).status == 200
     (sent,) = room.upstream.requests

@@ -13,6 +13,7 @@ from hookway.eligibility import eligible_routes
 from hookway.judging import judge_failure
 from hookway.live_exchange import LiveExchange
 from hookway.models import CompiledModel, Route
+from hookway.redaction import without_secret
 from hookway.sending import Sender
 from hookway.snapshot import CallerChains
 from hookway_sdk import (
@@ -173,7 +174,7 @@ class AttemptLoop:
             else:
                 await self._sender.call(exchange, attempt, route)
         except GatewayError as error:
-            attempt.error = failed = error
+            attempt.error = failed = without_secret(error, route.deployment.key.secret)
         except asyncio.CancelledError:
             raise
         except Exception as error:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from hookway_sdk import Frame, Framer, UpstreamUndecodable
 
-LINE_END = ord("\n")
-
 LARGEST_FRAME = 8 * 1024 * 1024
 """Bytes of one event that are held; an upstream that sends more without an end is refused."""
 
@@ -19,6 +17,11 @@ class SseFramer(Framer):
 
     __slots__ = ("_carriage", "_pending")
 
+    @property
+    def pending(self) -> bool:
+        """Whether the beginning of an event waits for its end."""
+        return bool(self._pending) or self._carriage
+
     def __init__(self) -> None:
         self._pending = b""
         self._carriage = False
@@ -29,10 +32,10 @@ class SseFramer(Framer):
         Raises:
             UpstreamUndecodable: one event is larger than the bound.
         """
-        if not self._pending and not self._carriage and chunk.startswith(b"data: "):
+        if chunk.startswith(b"data: ") and not self._pending and not self._carriage:
             # One event of one line in one read: what nearly every vendor sends nearly always.
             end = chunk.find(b"\n")
-            if end == len(chunk) - 2 and chunk[-1] == LINE_END and b"\r" not in chunk:
+            if end == len(chunk) - 2 and chunk.endswith(b"\n") and chunk.find(b"\r") < 0:
                 return [Frame(chunk[6:end])]
         if self._carriage or b"\r" in chunk:
             chunk = self._with_plain_line_ends(chunk)

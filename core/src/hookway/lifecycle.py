@@ -131,8 +131,10 @@ class Lifecycle:
         principal: Principal | None = None
         if chain:
             exchange.credential = client.credential()
-            principal = await self._runner.first(Phase.AUTHENTICATE, chain, exchange)
-            exchange.credential = None
+            try:
+                principal = await self._runner.first(Phase.AUTHENTICATE, chain, exchange)
+            finally:
+                exchange.credential = None
         if principal is None:
             raise Unauthenticated(
                 "missing or malformed Authorization header", reason="missing_credentials", method="none"

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from hookway.client_side import ClientSide
 from hookway.deadlines import Deadline, DeadlineWheel
 from hookway.live_exchange import LiveExchange
+from hookway.redaction import without_secret
+from hookway.steady_frames import steady_frames
 from hookway.upstream.response import UpstreamResponse
 from hookway_sdk import (
     Attempt,
@@ -80,10 +82,7 @@ class StreamPipe:
         self._keep_alive: Deadline | None = None
         self._interval = 0.0
         self._last_write = 0.0
-        # Bound once: these four are called for every frame.
-        self._feed = framer.feed
-        self._observe = reader.observe
-        self._restore = writer.relay
+        self._steady = steady_frames(reader, writer) if relay else None
         self._write = client.write
         self.begun = False
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -96,20 +95,20 @@ class StreamPipe:
             if self._response is not None and chunk.strip():
                 self._response.abort()  # it goes on behind its own end
             return
+        steady = self._steady
+        if steady is not None and not self._framer.pending:
+            piece = steady.rewrite(chunk)
+            if piece is not None:
+                self._write(piece)
+                self._last_write = self._now()
+                return
         if not self._attempt.first_byte:
             self._attempt.first_byte = self._now()
         try:
-            frames = self._feed(chunk)
-            if self._relay and len(frames) == 1 and self.begun:
-                # Nearly every read of nearly every stream.
-                frame = frames[0]
-                self._observe(frame)
-                piece = self._restore(frame)
-                if piece:
-                    self._write(piece)
-                    self._last_write = self._now()
-            else:
-                self._forward(frames)
+            frames = self._framer.feed(chunk)
+            self._forward(frames)
+            if steady is not None and self.begun and len(frames) == 1 and not self._reader.done:
+                steady.learn(chunk, frames[0])
         except Exception as error:
             self._stop(error)
             return
@@ -219,6 +218,7 @@ class StreamPipe:
             wrapped = PluginFailed(self._attempt.candidate.deployment.provider, "stream", detail=repr(error))
             wrapped.__cause__ = error
             error = wrapped
+        error = without_secret(error, self._attempt.candidate.deployment.key.secret)
         if self._response is not None:
             self._response.abort()
         if not self.begun:

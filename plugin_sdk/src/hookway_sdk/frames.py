@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from hookway_sdk.envelope import Envelope, open_envelope
+from hookway_sdk.envelope import Envelope
 from hookway_sdk.errors import UpstreamUndecodable
+
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Frame:
@@ -34,9 +36,13 @@ class Frame:
         Raises:
             UpstreamUndecodable: the payload is not a JSON object.
         """
-        if self._fields is None:
+        fields = self._fields
+        if fields is None:
             try:
-                self._fields = open_envelope(self.data)
-            except msgspec.DecodeError as error:
+                fields = self._fields = _decode_fields(self.data)
+            except (
+                ValueError,
+                RecursionError,
+            ) as error:
                 raise UpstreamUndecodable("a stream frame is not a JSON object") from error
-        return self._fields
+        return fields

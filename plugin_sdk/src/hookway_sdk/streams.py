@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from hookway_sdk.errors import GatewayError
 from hookway_sdk.frames import Frame
@@ -51,6 +52,18 @@ class StreamReader(ABC):
             UpstreamUndecodable: the frame is not what the wire promises.
         """
 
+    def free_text(self, frame: Frame) -> Sequence[tuple[int, int]]:
+        """Return where text stands in an observed frame's data that :meth:`observe` does not care for.
+
+        Frames with the same bytes around other text may then be relayed without being observed. A reader
+        that says nothing here, as by default, observes every frame.
+
+        Returns:
+            Begin and end of the inside of JSON strings, in order, without escaped quotes; none where the
+            frame says anything else that is new (usage, an id, an error, why the model stopped).
+        """
+        return ()
+
     def close(self) -> Sequence[StreamEvent]:
         """Note that the upstream ended its body, and return the events that were still owed.
 
@@ -61,7 +74,15 @@ class StreamReader(ABC):
 
 
 class StreamWriter(ABC):
-    """Writes one client stream; made by :meth:`Endpoint.writer` for each exchange."""
+    """Writes one client stream; made by :meth:`Endpoint.writer` for each exchange.
+
+    Attributes:
+        copies_text: what ``relay`` makes of a frame depends on that frame alone and leaves nothing behind,
+            and its JSON strings come through byte for byte. Frames that differ in nothing but such text may
+            then be written by analogy.
+    """
+
+    copies_text: ClassVar[bool] = False
 
     @abstractmethod
     def relay(self, frame: Frame) -> bytes:

@@ -216,21 +216,26 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._parse_failed(error)
             return
-        if self._phase == _DONE:
+        if self._phase == _BODY:
+            deadline = self._deadline
+            if phase == _HEAD:
+                deadline.head_arrived()
+                self._barren = 0
+                return
+            deadline.last = deadline.now()
+            if self._progress:
+                self._barren = 0
+                return
+            # Chunk extensions and trailers are not body; without end they would only fill memory.
+            self._barren += len(data)
+            if self._barren > self._settings.header_bytes:
+                self.fail(TransportFailed("malformed response: too many bytes between two chunks"))
+        elif self._phase == _DONE:
             self._finish()
         elif self._phase == _HEAD:
             self._received += len(data)
             if self._received > self._settings.header_bytes:
                 self.fail(self._too_large())
-        elif self._phase == _BODY:
-            if phase == _HEAD:
-                self._deadline.head_arrived()
-            else:
-                self._deadline.last = self._deadline.now()
-            # Chunk extensions and trailers are not body; without end they would only fill memory.
-            self._barren = 0 if self._progress or phase == _HEAD else self._barren + len(data)
-            if self._barren > self._settings.header_bytes:
-                self.fail(TransportFailed("malformed response: too many bytes between two chunks"))
 
     def eof_received(self) -> None:
         if self._phase == _IDLE:

@@ -53,6 +53,11 @@ class LocalAnswer(msgspec.Struct):
 class Framer:
     """Cuts an upstream's bytes into frames; the core brings one for SSE, a binary wire brings its own."""
 
+    @property
+    def pending(self) -> bool:
+        """Whether the beginning of a frame waits for its end; a framer that does not say so may hold one."""
+        return True
+
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that are complete with this chunk.
 

@@ -27,6 +27,7 @@ from hookway_sdk.testing.contracts.sse import frames_of
 from hookway_sdk.usage import Usage
 
 _ODD_MEMBER = b',"x_unknown":  {"b" :1.0,"a":[1e2, -0.0,"\\u00e9\\/"] }}'
+_TEXTS = (b"one-word", b"\\u00e9 another")
 _WORD = "four"
 
 
@@ -208,6 +209,19 @@ class AnswerPromises(DialectTrial):
         assert only.event == frame.event, f"{endpoint.path}: an event lost its name"
         if "model" in (frame.fields if frame.data.startswith(b"{") else ()):
             assert ALIAS.encode() in only.data, f"{endpoint.path}: the upstream's name of the model shows"
+
+    async def test_a_writer_that_copies_text_does_nothing_else_with_it(self) -> None:
+        async with self.running() as dialect:
+            for endpoint, sample in self._streams(dialect):
+                writer, other = (endpoint.writer(self.exchange(endpoint, sample)) for _ in range(2))
+                for frame in frames_of(sample.upstream or ()) if writer.copies_text else ():
+                    if frame.data.startswith(b"{"):
+                        first, again = (
+                            other.relay(Frame(frame.data[:-1] + b',"x":"%b"}' % text, frame.event, frame.id))
+                            for text in _TEXTS
+                        )
+                        assert first.replace(*_TEXTS) == again, f"{endpoint.path}: text changes on the way"
+                    assert other.relay(frame) == writer.relay(frame), f"{endpoint.path}: text stays behind"
 
     async def test_a_relayed_stream_ends_once_whoever_forgets_the_end(self) -> None:
         async with self.running() as dialect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from hookway_sdk.testing.contracts.provider_trial import (
 )
 
 _ODD_MEMBERS = b'{"x_unknown":  {"b" :1.0,"a":[1e2, -0.0,"\\u00e9\\/"] },"x_big":12345678901234567890123}'
+_OTHER_TEXTS = (b"", b"x", b"\\u00e9\\\\", "größe: [DONE] {}".encode())
 _CHUNKS = (1, 2, 3, 7, 64)
 
 
@@ -177,6 +179,27 @@ class RelayPromises(ProviderTrial):
             pass
         assert_counts(reader.usage)
 
+    async def test_what_is_called_free_text_teaches_nothing(self) -> None:
+        async with self.running() as provider:
+            for wire, one in self.recorded(self.streams):
+                seen: list[Frame] = []
+                for frame in self.frames(provider, one.body):
+                    reader = self._observed(provider, wire, [*seen, frame])
+                    spans = reader.free_text(frame)
+                    for text in _OTHER_TEXTS if spans else ():
+                        other = Frame(replaced(frame.data, spans, text), frame.event, frame.id)
+                        again = self._observed(provider, wire, [*seen, other])
+                        assert noted(again) == noted(reader), f"it notes something of the text {text!r}"
+                        skipped = self._observed(provider, wire, seen)
+                        assert noted(skipped) == noted(reader), "a frame with free text teaches something"
+                    seen.append(frame)
+
+    def _observed(self, provider: Any, wire: str, frames: Sequence[Frame]) -> StreamReader:
+        reader: StreamReader = provider.reader(self.deployment(), wire)
+        for frame in frames:
+            reader.observe(frame)
+        return reader
+
     async def test_readers_do_not_share_what_they_saw(self) -> None:
         async with self.running() as provider:
             for wire, one in self.recorded(self.streams):
@@ -184,3 +207,16 @@ class RelayPromises(ProviderTrial):
                 fresh: StreamReader = provider.reader(self.deployment(), wire)
                 assert fresh.usage.total_tokens == 0, "a new reader begins with another stream's usage"
                 assert not fresh.done, "a new reader is at its end"
+
+
+def noted(reader: StreamReader) -> tuple[Any, ...]:
+    """Return everything that a reader notes."""
+    return (reader.usage, reader.upstream_id, reader.upstream_model, reader.stop_reason, reader.done)
+
+
+def replaced(data: bytes, spans: Sequence[tuple[int, int]], text: bytes) -> bytes:
+    """Return a frame's data with another text in its spans, each the inside of a JSON string."""
+    for begin, end in reversed(spans):
+        assert data[begin - 1 : begin] == data[end : end + 1] == b'"', "free text is no string's inside"
+        data = data[:begin] + text + data[end:]
+    return data

@@ -51,6 +51,8 @@ class ChatStreamWriter(StreamWriter):
         legacy: the client uses ``functions``, so a call is its ``function_call``.
     """
 
+    copies_text = True
+
     def __init__(
         self, *, model: str, fallback_id: str, now: int, include_usage: bool, legacy: bool = False
     ) -> None:
@@ -77,22 +79,20 @@ class ChatStreamWriter(StreamWriter):
             return _DONE
         if not data or self._ended:
             return b""
-        fields = frame.fields
-        if not self._include_usage:
-            usage = fields.get("usage")
-            if usage is not None:
-                if usage == _NULL:
-                    fields = dict(fields)
-                    del fields["usage"]
-                elif _is_empty(fields.get("choices")):
-                    return b""
         # A copy: every stage of the pipeline sees the same fields.
-        body = _encode({**fields, "model": self._model})
+        fields = frame.fields.copy()
+        fields["model"] = self._model
+        if not self._include_usage and "usage" in fields:
+            if fields["usage"] == _NULL:
+                del fields["usage"]
+            elif _is_empty(fields.get("choices")):
+                return b""
+        body = _encode(fields)
         if b"\n" in body:
             body = body.replace(b"\n", b"\ndata: ")
         if frame.event or frame.id:
             return _named(frame) + b"data: " + body + b"\n\n"
-        return b"data: " + body + b"\n\n"
+        return b"data: %b\n\n" % body
 
     def end_relay(self) -> bytes:
         """Return ``[DONE]`` where the upstream ended without it, as some compatible servers do."""

@@ -7,6 +7,7 @@ grows with every chunk, empty events.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hookway_plugins.provider_openai.answer_facts import visible_finish_reason
@@ -21,11 +22,13 @@ from hookway_sdk import (
     StreamEvent,
     StreamReader,
     StreamUsage,
-    UpstreamUndecodable,
 )
 
 _DONE = b"[DONE]"
-_FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
+_DELTA = re.compile(rb'"delta":\{"(?:content|reasoning_content|reasoning)":"')
+_PADDING = re.compile(rb'"obfuscation":"')
+_FINISH = b'"finish_reason":'
+_NO_REASON = (b"null", b" null")
 
 
 class ChatStreamReader(StreamReader):
@@ -48,13 +51,41 @@ class ChatStreamReader(StreamReader):
             return
         if not data or self.done:
             return
-        fields = self._fields(frame)
+        fields = frame.fields
+        if "error" in fields and fields["error"] != NULL:
+            raise in_band(member(fields, "error"))
         if not self.upstream_id:
             self._identify(fields)
-        if (usage := fields.get("usage")) is not None and usage != NULL:
+        usage = fields.get("usage")
+        if usage is not None and usage != NULL:
             self.usage.observe(read_usage(fields))
-        if _FINISHED[0] in data or _FINISHED[1] in data:
+        place = data.rfind(_FINISH)
+        if place >= 0 and not data.startswith(_NO_REASON, place + len(_FINISH)):
             self.stop_reason = visible_finish_reason(data) or self.stop_reason
+
+    def free_text(self, frame: Frame) -> Sequence[tuple[int, int]]:
+        """Return where the word of a one-word frame stands, and OpenAI's padding behind it.
+
+        Source: https://platform.openai.com/docs/api-reference/chat-streaming (``obfuscation``).
+        """
+        data = frame.data
+        if not data or self.done:
+            return ()
+        usage = frame.fields.get("usage")
+        place = data.rfind(_FINISH)
+        finished = place >= 0 and not data.startswith(_NO_REASON, place + len(_FINISH))
+        if finished or not self.upstream_id or (usage is not None and usage != NULL):
+            return ()
+        spans: list[tuple[int, int]] = []
+        for begin in (_DELTA, _PADDING):
+            match = begin.search(data, spans[-1][1] if spans else 0)
+            if match is None:
+                break
+            end = data.find(b'"', match.end())
+            if data[end - 1 : end] == b"\\":
+                return ()
+            spans.append((match.end(), end))
+        return spans
 
     def decode(self, frame: Frame) -> Sequence[StreamEvent]:
         """Return the events of a chunk, noting what :meth:`observe` would.
@@ -81,15 +112,6 @@ class ChatStreamReader(StreamReader):
         if not self.done and not self.stop_reason:
             raise StreamAborted()
         return ()
-
-    def _fields(self, frame: Frame) -> Envelope:
-        try:
-            fields = frame.fields
-        except UnicodeDecodeError as error:
-            raise UpstreamUndecodable("a stream frame is not UTF-8") from error
-        if (error_member := fields.get("error")) is not None and error_member != NULL:
-            raise in_band(member(fields, "error"))
-        return fields
 
     def _identify(self, fields: Envelope) -> None:
         self.upstream_id = text_of(member(fields, "id"))
