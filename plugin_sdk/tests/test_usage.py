@@ -99,7 +99,8 @@ def test_the_total_is_what_was_read_and_written() -> None:
         ("5", 0),
         ([], 0),
         ({}, 0),
-        (10**30, 10**30),
+        (10**30, 2**53 - 1),
+        (1e300, 2**53 - 1),
     ],
 )
 def test_a_count_is_a_natural_number_or_nothing(value: object, expected: int) -> None:

@@ -178,6 +178,33 @@ def test_a_signal_ends_it_after_the_streams_that_run(serve: Callable[..., Served
     assert not [line for line in served.log if line["level"] in ("warning", "error")]
 
 
+def test_an_interrupt_does_not_wait_for_a_balancer(home: Path, serve: Callable[..., Served]) -> None:
+    write(home, {"conf.d/20-wait.yaml": "shutdown: {min_drain_secs: 60}\n"})
+    served = serve("--quiet")
+    began = time.monotonic()
+    assert served.end(signal.SIGINT) == 0
+    assert time.monotonic() - began < 5
+
+
+def test_a_second_signal_ends_it_at_once_and_settles_what_ran(
+    home: Path, serve: Callable[..., Served]
+) -> None:
+    served = serve("--quiet")
+    messages: Any = [{"role": "user", "content": "!slow 5\none two three"}]
+    with served.client() as client:
+        stream = client.chat.completions.create(
+            model="echo", messages=messages, stream=True, extra_headers={ID: "insisted"}
+        )
+        next(iter(stream))
+        served.process.send_signal(signal.SIGTERM)
+        served.wait_log("draining")
+        began = time.monotonic()
+        assert served.end(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 5
+    (event,) = settled(home, "insisted")
+    assert event.status == 499
+
+
 def test_what_was_answered_is_settled_though_it_is_killed(home: Path, serve: Callable[..., Served]) -> None:
     served = serve("--quiet")
     ask(served, "three small words", "killed-1")

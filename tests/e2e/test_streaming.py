@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from callers import HELLO, ID, asynchronous, attempts, blocking, ended, journalled, read_stream
-from openai_wire import USAGE, chunk, events_in, frame, frames, stream
+from openai_wire import USAGE, answer, chunk, events_in, frame, frames, stream
 from scripted_provider import Provider
 from watched import Watched
 
@@ -200,6 +200,32 @@ def test_a_stream_whose_provider_forgets_done_still_ends_with_it(
     assert said[-1] == "[DONE]"
     assert said.count("[DONE]") == 1
     assert ended(running, "forgot-1").error_type == ""
+
+
+async def test_a_provider_that_does_not_stream_is_written_as_a_stream(
+    running: RunningGateway, provider: Provider
+) -> None:
+    provider.answers(answer("Hello wörld"))
+    async with asynchronous(running) as client:
+        asked = await client.chat.completions.create(
+            model="fast",
+            messages=HELLO,
+            stream=True,
+            stream_options={"include_usage": True},
+            extra_headers={ID: "whole-1"},
+        )
+        got = [one async for one in asked]
+    assert "".join(one.choices[0].delta.content or "" for one in got if one.choices) == "Hello wörld"
+    assert {one.model for one in got} == {"fast"}
+    assert [one.choices[0].finish_reason for one in got if one.choices][-1] == "stop"
+    event = ended(running, "whole-1")
+    assert event.stream
+    assert got[-1].usage is not None
+    assert (event.usage.input_tokens, event.usage.total_tokens) == (
+        got[-1].usage.prompt_tokens,
+        got[-1].usage.total_tokens,
+    )
+    assert event.ttft_ms > 0
 
 
 def test_silence_is_filled_with_comments(running: RunningGateway, provider: Provider) -> None:

@@ -194,7 +194,12 @@ def first_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with the files of ``first-plugin.md``."""
     directory = tmp_path_factory.mktemp("first_plugin")
     found = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)^```", text_of("first-plugin.md"), re.M | re.S)
-    assert [name for name, _ in found] == ["hookway_shout/__init__.py", "pyproject.toml", "test_shout.py"]
+    assert [name for name, _ in found] == [
+        "hookway_shout/__init__.py",
+        "pyproject.toml",
+        "test_shout.py",
+        "test_gateway.py",
+    ]
     for name, text in found:
         (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_text(text)
@@ -228,6 +233,11 @@ def test_the_first_plugin_keeps_the_contract_of_its_kind(first_plugin: Path) -> 
     said = run("pytest", *options, "--rootdir", ".", "test_shout.py", directory=first_plugin, PYTHONPATH=".")
     assert "passed" in said
     assert "failed" not in said
+
+
+def test_the_first_plugin_works_in_a_gateway(first_plugin: Path) -> None:
+    options = ("-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", ".")
+    assert "1 passed" in run("pytest", *options, "test_gateway.py", directory=first_plugin, PYTHONPATH=".")
 
 
 def test_the_first_plugins_entry_point_begins_with_its_kind(first_plugin: Path) -> None:

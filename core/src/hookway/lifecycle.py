@@ -28,7 +28,7 @@ from hookway.live_exchange import LiveExchange
 from hookway.sending import canonical_request
 from hookway.settlement import Settlement
 from hookway.snapshot import CallerChains, refuse_if_closed
-from hookway.streaming import events_of
+from hookway.streaming import write_as_stream
 from hookway_sdk import (
     BodyKind,
     ClientDisconnected,
@@ -292,11 +292,7 @@ class Lifecycle:
             raise InvalidRequest("this answer cannot be streamed")
         if chain:
             await self._judge_answer(chain, exchange)
-        writer = exchange.endpoint.writer(exchange)
-        pieces = [writer.write(event) for event in events_of(reply.canonical)]
-        pieces.append(writer.end(reply.usage))
-        client.begin_stream(exchange)
-        client.write(b"".join(pieces))
+        write_as_stream(exchange, client, reply.canonical, reply.usage)
 
 
 def own_order(order: Sequence[Phase]) -> tuple[Phase, ...]:

@@ -16,7 +16,7 @@ from hookway.live_exchange import LiveExchange
 from hookway.local_answers import open_local
 from hookway.models import Road, Route, UpstreamDefaults
 from hookway.overrides import header_variables
-from hookway.streaming import StreamPipe
+from hookway.streaming import StreamPipe, write_as_stream
 from hookway.upstream.request import Pieces, UpstreamRequest
 from hookway.upstream.response import UpstreamResponse
 from hookway.upstream.transport import Transport
@@ -25,7 +25,6 @@ from hookway_sdk import (
     ChatAnswer,
     ChatRequest,
     Clock,
-    Deployment,
     Framer,
     GatewayError,
     LocalAnswer,
@@ -129,7 +128,8 @@ class Sender:
             raise await read_error(provider, response)
         own_framer = provider.framer()
         if own_framer is None and is_document(response):
-            raise await read_document(provider, response, attempt.candidate.deployment)
+            await self._replay(exchange, attempt, provider, response, client)
+            return
         framer: Framer = own_framer or SseFramer()
         pipe = StreamPipe(
             exchange,
@@ -156,6 +156,26 @@ class Sender:
             return route.road(exchange.endpoint.wire, exchange.request.stream).explicit_timeout
         except GatewayError:
             return False
+
+    async def _replay(
+        self,
+        exchange: LiveExchange,
+        attempt: Attempt,
+        provider: Provider[Any],
+        response: UpstreamResponse,
+        client: ClientSide,
+    ) -> None:
+        """Take a document that came in place of a stream: write an answer as one, or say what is wrong.
+
+        Raises:
+            UpstreamError: it is an error, or no answer at all.
+        """
+        body = await response.read(self.defaults.answer_limit)
+        attempt.first_byte = self.clock.monotonic()
+        answer = provider.decode(body, attempt.candidate.deployment)
+        note_answer(exchange, attempt, answer)
+        exchange.first_byte = attempt.first_byte
+        write_as_stream(exchange, client, answer, attempt.usage)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
@@ -280,18 +300,6 @@ async def read_error(provider: Provider[Any], response: UpstreamResponse) -> Ups
 def is_document(response: UpstreamResponse) -> bool:
     """Say whether a document came where server-sent events were asked for; servers misname the latter."""
     return (response.headers.get("content-type") or "").startswith(("text/html", "application/json"))
-
-
-async def read_document(
-    provider: Provider[Any], response: UpstreamResponse, deployment: Deployment
-) -> UpstreamError:
-    """Read a document that came in place of a stream, and say what is wrong: an error inside it, or that."""
-    body = await read_up_to(response, ERROR_LIMIT)
-    try:
-        provider.decode(body, deployment)
-    except UpstreamError as error:
-        return error
-    return UpstreamUndecodable("not a stream of events")
 
 
 async def read_up_to(response: UpstreamResponse, limit: int) -> bytes:

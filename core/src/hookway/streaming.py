@@ -41,6 +41,7 @@ from hookway_sdk import (
     ToolCallDelta,
     ToolCallPart,
     UpstreamError,
+    Usage,
     WholePart,
 )
 from hookway_sdk.messages import CitationDelta, LogprobsDelta, OpaqueDelta, OpaquePart, Part
@@ -263,6 +264,15 @@ class StreamPipe:
             self._begin()
         self._client.write(KEEP_ALIVE)
         self._keep_alive.restart(self._interval)
+
+
+def write_as_stream(exchange: LiveExchange, client: ClientSide, answer: ChatAnswer, usage: Usage) -> None:
+    """Write a finished answer to a client that asked for a stream."""
+    writer = exchange.endpoint.writer(exchange)
+    pieces = [writer.write(event) for event in events_of(answer)]
+    pieces.append(writer.end(usage))
+    client.begin_stream(exchange)
+    client.write(b"".join(pieces))
 
 
 def events_of(answer: ChatAnswer) -> Iterator[StreamEvent]:

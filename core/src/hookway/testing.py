@@ -47,6 +47,9 @@ T = TypeVar("T")
 KEY = "hw-test-key-0123456789abcdefghijklmnopqrstuv"
 """The first caller key of every gateway under test."""
 
+ECHO = {"name": "echo", "model": "echo/echo", "key": "none"}
+"""The row of a model that answers without a provider."""
+
 RECORDER = "sink_recorder"
 
 
@@ -238,7 +241,8 @@ class GatewayFactory:
 
         Args:
             settings: what a conf.d file would say.
-            resources: what ``resources.yaml`` would say; without it the embedded rows serve.
+            resources: what ``resources.yaml`` would say; without it the embedded rows serve. Rows that say
+                nothing of ``models`` are joined by the model ``echo``.
             plugins: classes to install and switch on for this gateway, by plugin name.
             only: names of the installed plugins that are on; without it the shipped defaults are.
             environ: environment variables beside the first key's.
@@ -252,6 +256,8 @@ class GatewayFactory:
         events: list[Event] = []
         brought = {RECORDER: recorder(events), **(plugins or {})}
         installed = self._installed(brought)
+        if resources is not None and "models" not in resources and only is None:
+            resources = {"models": [ECHO], **resources}
         self._write(home, dict(settings or {}), resources, brought, installed, only)
         variables = {"HOOKWAY_KEY": KEY, **(environ or {})}
 

@@ -72,8 +72,15 @@ _COUNTS = tuple(
 )
 
 
+LARGEST_COUNT = 2**53 - 1
+"""The largest count: beyond it JSON numbers lose digits, and sums leave what stores and sinks can hold."""
+
+
 def count(value: object) -> int:
-    """Read a count from a provider's JSON: a non-negative integer, or 0 for anything else."""
+    """Read a count from a provider's JSON: a non-negative integer, or 0 for anything else.
+
+    What is larger than any answer could be counts as :data:`LARGEST_COUNT`.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return 0
-    return int(value) if value > 0 and value == value and value != float("inf") else 0
+    return int(min(value, LARGEST_COUNT)) if 0 < value < float("inf") else 0

@@ -139,6 +139,11 @@ def test_usage_is_read_whatever_servers_make_of_it(
     assert usage(provider, reported) == counts
 
 
+def test_a_count_that_no_answer_can_have_is_the_largest_there_is(provider: OpenAIProvider) -> None:
+    counts = usage(provider, {"prompt_tokens": 10**30, "completion_tokens": 5})
+    assert counts == Usage(input_tokens=2**53 - 1, output_tokens=5)
+
+
 @pytest.mark.parametrize("odd", [None, -1, "x"])
 def test_one_odd_count_does_not_change_how_the_others_are_read(provider: OpenAIProvider, odd: Any) -> None:
     whole = {

@@ -12,12 +12,12 @@ import msgspec
 
 from hookway_plugins.provider_openai.wire import member, object_of
 from hookway_sdk import Envelope, Usage
-from hookway_sdk.usage import count
+from hookway_sdk.usage import LARGEST_COUNT, count
 
 _PREDICTION = ("accepted_prediction_tokens", "rejected_prediction_tokens")
 _DEEPSEEK = ("prompt_cache_hit_tokens", "prompt_cache_miss_tokens")
 
-_Count = Annotated[int, msgspec.Meta(ge=0)] | None
+_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)] | None
 
 
 class _Read(msgspec.Struct, gc=False):
