@@ -165,10 +165,13 @@ async def test_an_answer_that_arrived_while_the_loop_stood_still_is_not_late(lab
             await stalling.over.wait()
 
 
-async def test_no_deadline_is_left_after_a_clean_end(lab: Any) -> None:
+async def test_what_a_clean_end_leaves_in_the_wheel_ends_nothing(lab: Any) -> None:
     async with ScriptedUpstream(default=Reply(body=b"ok")) as upstream, lab(idle_timeout=None) as it:
-        await it.ask(upstream.url, connect=1, head=1, chunk=1, total=1)
+        await it.ask(upstream.url, connect=1, head=0.1, chunk=0.1, total=0.1)
+        await asyncio.sleep(0.3)
         assert len(it.wheel) == 0
+        assert await it.ask(upstream.url, head=1) == (200, b"ok")
+        assert upstream.connections == 1
 
 
 @pytest.mark.parametrize("name", ["connect", "head", "chunk", "total"])

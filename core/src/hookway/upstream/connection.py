@@ -347,7 +347,7 @@ class Connection(asyncio.Protocol):
         # A request that is not out yet keeps the connection from carrying another.
         sent = self._pump is None and transport.get_write_buffer_size() == 0
         if self._reusable and sent and not self._poisoned and not transport.is_closing():
-            self._deadline.end()
+            self._deadline.rest()
             self._response = self._waiter = None
             self._phase = _IDLE
             self._used = True

@@ -31,6 +31,7 @@ class ExchangeDeadline:
         "_granted",
         "_in_body",
         "_paused",
+        "_resting",
         "_tick",
         "_timeouts",
         "last",
@@ -47,6 +48,7 @@ class ExchangeDeadline:
         self._in_body = False
         self._paused = False
         self._granted = False
+        self._resting = False
         self.last = 0.0
 
     def begin(self, timeouts: Timeouts, spent: float = 0.0) -> None:
@@ -57,7 +59,7 @@ class ExchangeDeadline:
             spent: seconds of ``total`` that connecting has used.
         """
         self._timeouts = timeouts
-        self._in_body = self._paused = self._granted = False
+        self._in_body = self._paused = self._granted = self._resting = False
         head, total = timeouts.head, timeouts.total
         now = self.last = self.now()
         self._began = now - spent
@@ -88,11 +90,17 @@ class ExchangeDeadline:
             self.last = self.now()
             self._set(self.last)
 
+    def rest(self) -> None:
+        """Stop the clock until the next exchange, for which the entry in the wheel is only moved."""
+        self._resting = True
+
     def end(self) -> None:
         """Stop the clock."""
         self._deadline.cancel()
 
     def _check(self) -> None:
+        if self._resting:
+            return
         now = self.now()
         timeouts = self._timeouts
         if timeouts.total is not None and now >= self._began + timeouts.total:
