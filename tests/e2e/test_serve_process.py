@@ -205,6 +205,26 @@ def test_a_second_signal_ends_it_at_once_and_settles_what_ran(
     assert event.status == 499
 
 
+def test_a_drain_that_takes_too_long_ends_and_settles_what_ran(
+    home: Path, serve: Callable[..., Served]
+) -> None:
+    write(home, {"conf.d/20-hurry.yaml": "shutdown: {max_drain_secs: 300ms}\n"})
+    served = serve("--quiet")
+    messages: Any = [{"role": "user", "content": "!slow 5\none two three"}]
+    with served.client() as client:
+        stream = client.chat.completions.create(
+            model="echo", messages=messages, stream=True, extra_headers={ID: "hurried"}
+        )
+        next(iter(stream))
+        began = time.monotonic()
+        assert served.end(signal.SIGTERM) == 0
+        assert 0.3 < time.monotonic() - began < 5
+    (event,) = settled(home, "hurried")
+    assert event.status == 499
+    (line,) = [one for one in served.log if one["event"] == "drain_timed_out"]
+    assert (line["level"], line["in_flight"]) == ("warning", 1)
+
+
 def test_what_was_answered_is_settled_though_it_is_killed(home: Path, serve: Callable[..., Served]) -> None:
     served = serve("--quiet")
     ask(served, "three small words", "killed-1")

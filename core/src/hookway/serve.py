@@ -190,14 +190,23 @@ class ServeRole:
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────
 
-    async def drain(self, at_least: float) -> None:
-        """Report not ready, go on accepting for a while, and wait until nothing is in flight."""
+    async def drain(self, at_least: float, at_most: float = 0.0) -> None:
+        """Report not ready, go on accepting for a while, and wait until nothing is in flight.
+
+        Args:
+            at_least: seconds in which connections are still accepted.
+            at_most: seconds after which it waits no longer, 0 for no limit.
+        """
+        began = self.clock.monotonic()
         self.health.draining = True
         self.process.log.info("draining", in_flight=self.in_flight, accepting_for=at_least)
         await asyncio.sleep(at_least)
         since = self.clock.monotonic()
         while self.in_flight or self.runtime.busy:
             await asyncio.sleep(POLL)
+            if 0 < at_most < self.clock.monotonic() - began:
+                self.process.log.warning("drain_timed_out", in_flight=self.in_flight, seconds=at_most)
+                return
             if self.clock.monotonic() - since > 5:
                 since = self.clock.monotonic()
                 self.process.log.info("still_draining", in_flight=self.in_flight)

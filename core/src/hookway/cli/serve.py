@@ -125,8 +125,9 @@ class EndSignals:
 
     async def drain(self, gateway: Gateway) -> None:
         """Wait until requests are over, or until somebody insists."""
-        at_least = gateway.serve.runtime.settings.shutdown.min_drain_secs if self._patient else 0.0
-        drained = asyncio.ensure_future(gateway.serve.drain(at_least))
+        shutdown = gateway.serve.runtime.settings.shutdown
+        at_least = shutdown.min_drain_secs if self._patient else 0.0
+        drained = asyncio.ensure_future(gateway.serve.drain(at_least, shutdown.max_drain_secs))
         insisted = asyncio.ensure_future(self._at_once.wait())
         await asyncio.wait((drained, insisted), return_when=asyncio.FIRST_COMPLETED)
         for one in (drained, insisted):

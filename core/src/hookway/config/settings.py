@@ -209,9 +209,12 @@ class ShutdownSettings(Settings):
     Args:
         min_drain_secs: shortest time in which it still accepts connections while it reports that it
             is not ready; load balancers need it, so it is 30 in the contract, and 5 here.
+        max_drain_secs: longest time in which it waits for requests to end; what runs then is cancelled and
+            settled, which whoever kills it would not do. 0 waits without limit.
     """
 
     min_drain_secs: Annotated[Seconds, also("min_drain")] = 5.0
+    max_drain_secs: Annotated[Seconds, also("max_drain")] = 0.0
 
 
 def _one_worker(workers: int) -> None:
