@@ -56,7 +56,7 @@ else
 	@$(BIN)/python -m pytest -q plugins/$(PLUGIN) $(ARGS)
 endif
 
-new-plugin: dev ## copy the nearest plugin under a new name: NAME=provider_acme, or NAME=acme KIND=provider
+new-plugin: dev ## copy the smallest plugin of a kind under a new name: NAME=provider_acme, or NAME=acme KIND=provider
 	@$(BIN)/python tools/new_plugin.py "$(NAME)" $(KIND)
 
 pins: $(STAMPS)/uv ## refresh requirements/*.txt (UPGRADE=1 moves every version)

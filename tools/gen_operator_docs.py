@@ -101,8 +101,8 @@ def resources_page() -> str:
             kind_.register_resources(registry)
     page = NOTE + (
         "# Resources\n\nWhat may stand in `resources.yaml`, and in every other source. Each field has one "
-        "owner; a field whose plugin is off closes the row that sets it. Short forms: "
-        "[concepts](concepts.md).\n"
+        "owner; a field whose plugin is off closes the row that sets it. How rows may be "
+        "written shorter: [concepts](concepts.md#short-forms-of-rows).\n"
     )
     for collection in registry.compose().values():
         page += f"\n## {collection.name}\n\n"

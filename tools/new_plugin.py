@@ -1,6 +1,6 @@
 """Begin a plugin by copying one that works (``make new-plugin NAME=provider_acme``).
 
-The smallest plugin of the same kind is copied, or ``provider_echo`` where the kind has none yet. Every name
+The smallest plugin of the same kind is copied. Every name
 that is made of the old token becomes the new one: directory, distribution, import, entry point, classes and
 quoted ids. The copy passes its own tests before the first edit; then one changes what it does.
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 from workspace import KINDS, ROOT
 
 TOKEN = re.compile(r"[a-z]+(_[a-z0-9]+)+")
-FALLBACK = "provider_echo"
 
 
 class Refused(ValueError):
@@ -23,16 +22,17 @@ class Refused(ValueError):
 
 
 def choose_source(plugins: Path, kind: str) -> Path:
-    """Return the directory to copy: the smallest plugin of a kind, else the fallback.
+    """Return the directory to copy: the smallest plugin of a kind.
 
     Raises:
-        Refused: neither exists.
+        Refused: there is none.
     """
     alike = [path for path in plugins.glob(f"{kind}_*") if (path / "pyproject.toml").is_file()]
-    candidates = alike or [path for path in [plugins / FALLBACK] if path.is_dir()]
-    if not candidates:
-        raise Refused(f"there is neither a {kind} nor {FALLBACK} in {plugins} to copy")
-    return min(candidates, key=lambda path: (sum(map(_size, path.rglob("src/**/*.py"))), path.name))
+    if not alike:
+        raise Refused(
+            f"there is no {kind} in plugins/ to copy yet; docs/first-plugin.md builds one from nothing"
+        )
+    return min(alike, key=lambda path: (sum(map(_size, path.rglob("src/**/*.py"))), path.name))
 
 
 def create(plugins: Path, token: str) -> tuple[Path, Path]:

@@ -120,13 +120,13 @@ def test_what_plugins_compiled_is_found_by_its_key() -> None:
     made = snapshot()
     with pytest.raises(KeyError):
         made.compiled(key)
-    SnapshotCompiler(made).put(key, {"a": 1})
+    SnapshotCompiler(made, {}).put(key, {"a": 1})
     assert made.compiled(key) == {"a": 1}
 
 
 def test_a_row_that_a_plugin_rejects_is_closed_and_remembered() -> None:
     made = snapshot()
-    compiler = SnapshotCompiler(made)
+    compiler = SnapshotCompiler(made, {})
     compiler.reject(ROWS[4], "its hash is no hash")
     assert compiler.rejected == [(ROWS[4], "its hash is no hash")]
     with pytest.raises(ConfigBroken, match="api_keys 'alice' cannot be used: its hash is no hash"):

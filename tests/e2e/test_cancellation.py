@@ -82,6 +82,7 @@ async def test_a_call_that_is_cancelled_before_the_answer(
         assert await quickest(provider, leave) < AT_MOST
     for number in range(3):
         assert gone(running, f"early-{number}") == Usage()
+        assert [one.error_kind for one in attempts(running, f"early-{number}")] == ["client_disconnected"]
 
 
 async def test_a_call_that_is_cancelled_inside_the_answer(

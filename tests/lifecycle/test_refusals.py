@@ -361,7 +361,10 @@ def test_an_unknown_plugin_is_refused_with_file_line_nearest_name_and_package(
     assert "10-test.yaml:1" in told
     assert "auth_kees" in told
     assert "did you mean 'auth_keys'?" in told
-    assert "pip install hookway-auth-kees" in told
+    # What somebody waits for who counts on misspellings is not what to install.
+    assert "pip install" not in told
+    told = refusal(gateway, {}, {"plugins": {"limit_brand_new": {}}})
+    assert "pip install hookway-limit-brand-new" in told
 
 
 def test_an_unknown_plugin_that_is_off_is_refused_as_well(gateway: GatewayFactory) -> None:

@@ -21,6 +21,7 @@ from hookway_sdk import (
     Attempt,
     AttemptEnded,
     Candidate,
+    ClientDisconnected,
     Decision,
     Event,
     Exchange,
@@ -176,6 +177,7 @@ class AttemptLoop:
         except GatewayError as error:
             attempt.error = failed = without_secret(error, route.deployment.key.secret)
         except asyncio.CancelledError:
+            attempt.error = ClientDisconnected()
             raise
         except Exception as error:
             name = route.provider.name if route.provider is not None else "core"

@@ -123,6 +123,10 @@ class ControlRole:
             offers.append(Offer("conf.d", defaults, own=True))
         if not any(one.document.rows.get("api_keys") for one in offers):
             offers.append(Offer("state_dir", self.first_key(runtime.collections), own=True))
+        elif "HOOKWAY_KEY" in self._environ:
+            self._process.log.warning(
+                "first_key_not_used", why="HOOKWAY_KEY is set, and sources have api_keys"
+            )
         return offers
 
     def first_key(self, collections: Mapping[str, Collection]) -> SourceDocument:

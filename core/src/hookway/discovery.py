@@ -131,12 +131,15 @@ def unknown_plugins(
         place = places.get(("plugins", instance))
         if name in installed or (place is not None and place.file.startswith("defaults/")):
             continue
+        near = nearest_name(name, installed)
+        # Beside a near name the package would be somebody's who waits for misspellings.
+        hint = "" if near else f"; try: pip install hookway-{name.replace('_', '-')}"
         problems.append(
             Problem(
                 f"plugins.{instance}",
                 "no plugin of this name is installed",
-                f"an installed one; try: pip install hookway-{name.replace('_', '-')}",
-                nearest_name(name, installed),
+                f"an installed one{hint}",
+                near,
                 place,
             )
         )

@@ -27,6 +27,7 @@ from hookway.snapshot import RowStep, Snapshot, SnapshotCompiler, SnapshotParts
 from hookway.steps import SHARED_PHASES, StepMaker, cache_steps, collect_steps, record_chains
 from hookway.upstream import TlsSettings
 from hookway_sdk import (
+    Admin,
     AttemptEnded,
     Cache,
     Conductor,
@@ -36,6 +37,7 @@ from hookway_sdk import (
     Endpoint,
     Guardrail,
     InvalidUpstreamConfig,
+    OperatorRoute,
     Phase,
     PluginError,
     Problem,
@@ -98,6 +100,7 @@ class Runtime:
         plugins: loaded plugins by instance name.
         collections: the resource model.
         routes: endpoints by method and path.
+        operator_routes: operators' routes by listener, method and path.
         snapshot: the resources that serve now.
         id_headers: headers from which a caller's request id is adopted.
         body_limit: bytes of a request's body.
@@ -155,9 +158,10 @@ class Runtime:
         self.lifecycle = self._lifecycle()
         self.nested_stages = self.lifecycle.nested_stages()
         self.routes: RoutingTable[ServedEndpoint] = RoutingTable()
+        self.operator_routes: dict[str, RoutingTable[OperatorRoute]] = {}
 
     def open(self) -> None:
-        """Ask the started dialects for their endpoints.
+        """Ask the started plugins for what they serve to callers and to operators.
 
         Raises:
             PluginError: two plugins serve one path.
@@ -170,6 +174,12 @@ class Runtime:
                     for endpoint in endpoints:
                         served = ServedEndpoint(endpoint, self.lifecycle.stages(endpoint), name)
                         self.routes.add(endpoint.method, endpoint.path, served, name)
+                elif isinstance(kind, Admin):
+                    with blaming(name, "cannot name its routes"):
+                        routes = kind.routes()
+                    for route in routes:
+                        table = self.operator_routes.setdefault(route.listener, RoutingTable())
+                        table.add(route.method, route.path, route, name)
 
     # ── requests ────────────────────────────────────────────────────────────────────────────
 
@@ -236,6 +246,7 @@ class Runtime:
         rejected = self._unusable_trust(resources)
         closed_for_all = [reason for (name, _), reason in resources.closed.items() if name == "guardrails"]
         conductors = self._conductors(resources, rejected)
+        closed = resources.closed | self._vendors_off(resources) | self._providers_off(resources)
         parts = SnapshotParts(
             resources,
             ModelCompiler(
@@ -244,7 +255,7 @@ class Runtime:
                 self.providers,
                 self.defaults,
                 self.brand.header_prefix,
-                resources.closed | self._vendors_off(resources) | self._providers_off(resources),
+                closed,
             ),
             conductors,
             self.steps,
@@ -252,7 +263,7 @@ class Runtime:
             closed_for_all[0] if closed_for_all else "",
         )
         snapshot = Snapshot(revision, parts)
-        compiler = SnapshotCompiler(snapshot)
+        compiler = SnapshotCompiler(snapshot, closed)
         for loaded in self.plugins.values():
             for kind in loaded.entries:
                 with blaming(loaded.name, "cannot compile resources"):

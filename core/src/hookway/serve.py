@@ -56,6 +56,7 @@ class ServeRole:
         self._servers: list[asyncio.Server] = []
         self._gateway: GatewayServer | None = None
         self._operators: dict[str, OperatorListener] = {}
+        self.operator_addresses: dict[str, Address] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._started = False
 
@@ -121,7 +122,11 @@ class ServeRole:
         await self._loader.forget(runtime.configuration, self.current)
 
     async def _retire(self, old: Runtime) -> None:
-        """Stop what only an old Runtime used, once its last request is over."""
+        """Serve what is new to operators, and stop what only an old Runtime used after its last request."""
+        try:
+            await self._listen_for_operators()
+        except StartError as error:
+            self.process.log.error("operators_not_served", error=str(error))
         await old.drained()
         kept = {id(one) for one in self.runtime.plugins.values()}
         await self._loader.stop(one for one in old.plugins.values() if id(one) not in kept)
@@ -166,10 +171,9 @@ class ServeRole:
             ("admin", admin.enabled, admin.addr, admin.tls),
             ("metrics", metrics.enabled, metrics.addr, None),
         ):
-            listener = OperatorListener(name, self.runtime, self.health)
-            if enabled and listener.routes:
-                self._operators[name] = listener
-                await self._bind(listener.server(), addr, tls)
+            if enabled and name in self.runtime.operator_routes and name not in self._operators:
+                listener = self._operators[name] = OperatorListener(name, lambda: self.runtime, self.health)
+                self.operator_addresses[name] = await self._bind(listener.server(), addr, tls)
 
     async def _bind(
         self, factory: Callable[[], asyncio.BaseProtocol], addr: Address, tls: ListenerTls | None

@@ -96,6 +96,7 @@ class Snapshot:
         self._by_name = {name: {one.name: one for one in rows} for name, rows in parts.resources.rows.items()}
         self._by_id = {name: {one.id: one for one in rows} for name, rows in parts.resources.rows.items()}
         self._compiled: dict[str, Any] = {}
+        self._closed_for_all = parts.closed_for_all
         self._models: dict[str, CompiledModel] = {}
         self._chains: dict[tuple[str, str, str, str, tuple[str, ...]], CallerChains] = {}
 
@@ -176,29 +177,40 @@ class Snapshot:
         chains = CallerChains(*map(chain, CALLER_PHASES))  # type: ignore[arg-type]  # one for each phase
         return msgspec.structs.replace(chains, allowed=allowed, closed=closed)
 
+    def close(self, reason: str) -> None:
+        """Serve nobody: a row that may guard every request cannot be used."""
+        self._closed_for_all = self._closed_for_all or reason
+
     def _closed(self, key_id: str) -> str:
         """Return why a caller is refused, ``""`` if it is not."""
         closed = self.resources.closed
-        return self._parts.closed_for_all or closed.get(("api_keys", key_id), "")
+        return self._closed_for_all or closed.get(("api_keys", key_id), "")
+
+
+CLOSED_ALONE = ("models", "provider_keys", "api_keys", "cache_policies")
+"""Collections whose row, when it cannot be used, takes only itself along; any other may guard everyone."""
 
 
 class SnapshotCompiler:
     """See :class:`hookway_sdk.Compiler`; collects what plugins reject while a snapshot is made."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, closed: dict[tuple[str, str], str]) -> None:
         self.snapshot = snapshot
         self.rejected: list[tuple[Resource, str]] = []
+        self._closed = closed
 
     def put(self, key: Compiled[T], value: T) -> None:
         """Keep something in the new snapshot."""
         self.snapshot.put(key, value)
 
     def reject(self, resource: Resource, reason: str) -> None:
-        """Refuse a row that passed its schema but cannot be used."""
+        """Refuse a row that cannot be used (see :meth:`hookway_sdk.Compiler.reject`)."""
         self.rejected.append((resource, reason))
-        self.snapshot.resources.closed[resource.collection, resource.id] = (
-            f"{resource.collection} '{resource.name}' cannot be used: {reason}"
-        )
+        told = f"{resource.collection} '{resource.name}' cannot be used: {reason}"
+        self._closed[resource.collection, resource.id] = told
+        self.snapshot.resources.closed[resource.collection, resource.id] = told
+        if resource.collection not in CLOSED_ALONE:
+            self.snapshot.close(told)
 
 
 def keep(cache: dict[Any, Any], key: Any, value: Any) -> None:

@@ -299,7 +299,7 @@ class GatewayFactory:
         only: tuple[str, ...] | None,
     ) -> None:
         """Write conf.d and the resources file."""
-        (home / "conf.d").mkdir(parents=True)
+        (home / "conf.d").mkdir(parents=True, exist_ok=True)
         entries: dict[str, Any] = {name: {} for name in brought}
         if only is not None:
             entries |= {name: {"enabled": name in only} for name in installed if name not in brought}

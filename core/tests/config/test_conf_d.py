@@ -140,7 +140,12 @@ def test_problems_of_all_files_are_collected(conf_d: Files) -> None:
 def test_a_directory_that_is_a_file_is_a_problem(conf_d: Files) -> None:
     conf_d.write("1.yaml", "a: 1")
     tree = read_tree(conf_d.path / "1.yaml", {}, ROOT_KEYS)
-    assert "cannot be read: Not a directory" in str(tree.problems[0])
+    assert "cannot be read: not a directory" in str(tree.problems[0])
+
+
+def test_a_directory_that_was_named_and_is_not_there_is_a_problem(conf_d: Files) -> None:
+    tree = read_tree(conf_d.path / "nowhere", {}, ROOT_KEYS)
+    assert "cannot be read: no such file or directory" in str(tree.problems[0])
 
 
 # ── environment ─────────────────────────────────────────────────────────────────────────────

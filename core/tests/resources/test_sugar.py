@@ -123,5 +123,11 @@ def test_account_members_without_the_short_form_are_refused(own: str) -> None:
     ]
 
 
+def test_a_short_form_that_is_misspelt_is_named() -> None:
+    assert complaints(name="a", modle="o/m", key="k") == [
+        "resources.yaml:11: modle: unknown member; expected model: provider/model; did you mean 'model'?"
+    ]
+
+
 def test_everything_that_is_said_twice_is_reported() -> None:
     assert len(complaints(name="a", model="o/m", key="k", provider="o", routing={}, provider_key="p")) == 3

@@ -29,7 +29,7 @@ class Attempt:
         first_byte: monotonic seconds of the first piece of the answer, 0.0 if none came.
         dispatched: something was sent; False where ``admit_attempt`` refused it.
         status: the upstream's HTTP status, 0 if none came.
-        error: why it failed, ``None`` for a success.
+        error: why it failed, ``ClientDisconnected`` where the client left, ``None`` for a success.
         usage: what it consumed, as far as the upstream said.
         upstream_id: the upstream's id of the answer or request.
         upstream_model: the model name the upstream says it used.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -84,6 +85,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_uid",
         "attempt",
         "attempts",
         "brand",
@@ -169,6 +171,18 @@ class Exchange:
         self.parent_id = ""
         self.trace: Trace | None = None
         self.scratch: dict[str, Any] | None = None
+        self._uid = ""
+
+    @property
+    def uid(self) -> str:
+        """A name that no other exchange has, here or elsewhere, made on first use.
+
+        ``id`` may be the caller's own and come twice; what is held for one exchange (leases, records that
+        must not be written twice) is named by this.
+        """
+        if not self._uid:
+            self._uid = uuid.uuid4().hex
+        return self._uid
 
     def tag(self, name: str, value: str) -> None:
         """Label this exchange; labels reach events and may steer later steps."""

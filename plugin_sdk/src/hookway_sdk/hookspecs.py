@@ -182,7 +182,8 @@ async def judge(exchange: Exchange) -> Decision | None:
 async def inspect_answer(exchange: Exchange) -> None:
     """Look at the answer before it is delivered, or add a header to it.
 
-    When: a finished answer is in ``exchange.reply``; of a stream only the head is about to leave.
+    When: a finished answer is in ``exchange.reply``; a stream is held back until every such step has
+        seen its whole answer, so a hook here makes all streams wait.
     May change: ``exchange.reply``, ``exchange.add_header``.
     To refuse: raise ``ContentBlocked``; what was consumed is settled all the same.
     If it fails: the request ends with 500; the answer is not delivered.

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 FIRST = 100
 """Before everything else: tags, tenants, headers that later steps rely on."""
-EARLY = 300
-"""Before the usual work: cheap refusals (limits come before budgets, budgets before guardrails)."""
+EARLY = 150
+"""Before the usual work of every phase: cheap refusals."""
 NORMAL = 500
 """The default."""
 LATE = 700
@@ -19,7 +19,7 @@ LAST = 900
 """After everything else: observers."""
 
 LIMIT = 200
-"""``admit_request`` and ``admit_attempt``: limits."""
+"""``admit_request`` and ``admit_attempt``: limits, which come before budgets, as these before guardrails."""
 BUDGET = 400
 """``admit_request`` and ``admit_attempt``: budgets, after the cheaper limits."""
 GUARD_LOCAL = 300
@@ -31,8 +31,8 @@ CORE = 800
 
 BANDS: dict[str, int] = {
     "FIRST": FIRST,
-    "LIMIT": LIMIT,
     "EARLY": EARLY,
+    "LIMIT": LIMIT,
     "GUARD_LOCAL": GUARD_LOCAL,
     "BUDGET": BUDGET,
     "NORMAL": NORMAL,

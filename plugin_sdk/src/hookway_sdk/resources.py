@@ -153,7 +153,12 @@ class Compiler(Protocol):
         """Keep something in the new snapshot."""
 
     def reject(self, resource: Resource, reason: str) -> None:
-        """Refuse a row that passed its schema but cannot be used; whatever it guards is closed."""
+        """Refuse a row that passed its schema but cannot be used; whatever it guards is closed.
+
+        A model, a provider key, an API key and a cache take only themselves along. A row of any other
+        collection may guard every request, so nothing is served while a lenient source has one; a strict
+        source is refused whole.
+        """
 
 
 CompileStep = Callable[[Compiler], None]

@@ -87,7 +87,7 @@ class Caller(Protocol):
     ) -> ChatAnswer:
         """Run a child exchange and return its answer.
 
-        It has the parent's principal, admission and settlement of its own, is at most four levels
+        It has the parent's principal, attempts admitted and settled on their own, is at most four levels
         deep, and is cancelled with its parent.
 
         Raises:

@@ -3,7 +3,7 @@
 ::
 
     reserve = Hit("rpm:key-7", limit=600, window_seconds=60)
-    slot = Acquire("busy:key-7", holder=exchange.id, limit=8, ttl=300)
+    slot = Acquire("busy:key-7", holder=exchange.uid, limit=8, ttl=300)
     results = await state.apply((reserve, slot))
     if not all(result.allowed for result in results):   # then neither took effect
         ...
@@ -233,7 +233,7 @@ class Acquire(msgspec.Struct, frozen=True, gc=False):
 
     Args:
         key: 1 to 512 characters.
-        holder: who takes it; 1 to 512 characters, unlike any other holder's.
+        holder: who takes it, unlike any other (``exchange.uid``, never its ``id``); 1 to 512 characters.
         limit: how many may be held at once; 0 refuses everything.
         ttl: seconds after which the lease ends by itself, should its holder vanish.
 

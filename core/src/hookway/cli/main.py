@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,11 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         code: int = importlib.import_module(f"hookway.cli.{arguments.command}").run(arguments)
+        sys.stdout.flush()
     except HookwayError as error:
         print(f"hookway {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Who read the output has seen enough (`hookway schema | head`); at exit Python would flush once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return code
 
 

@@ -170,7 +170,7 @@ def welcome(gateway: Gateway) -> str:
     base = f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{gateway.address.port}"
     snapshot = gateway.serve.runtime.snapshot
     names = [name for name, _ in snapshot.model_names()]
-    model = "echo" if "echo" in names or not names else names[0]
+    model = "echo" if "echo" in names else names[0] if names else ""
     lines = [f"Hookway listens on {base}", f"  models: {', '.join(names[:8]) or 'none yet'}"]
     key_row = next((one for one in snapshot.rows("api_keys") if one.source == "state_dir"), None)
     header = "$YOUR_API_KEY"
@@ -181,6 +181,9 @@ def welcome(gateway: Gateway) -> str:
         path = gateway.process.state_dir.path / KEY_FILE
         lines.append(f"  the first caller key is in {path}")
         header = f"$(cat {shlex.quote(str(path))})"
+    if not model:
+        lines.append("  add one to your resources; without any, the model echo answers")
+        return "\n".join(lines)
     lines += [
         "  try:",
         f"    curl {base}/v1/chat/completions \\",

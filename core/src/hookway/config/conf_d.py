@@ -96,12 +96,12 @@ def _files(directory: FilePath | None) -> list[FilePath]:
             for path in sorted(directory.iterdir(), key=lambda path: path.name)
             if path.suffix in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
         ]
-    except FileNotFoundError:
-        return []
     except OSError as error:
-        raise ConfigError(
-            [Problem("", f"cannot be read: {error.strerror}", place=Place(str(directory)))]
-        ) from error
+        why = (error.strerror or type(error).__name__).lower()
+        problem = Problem(
+            "", f"cannot be read: {why}", "a directory of .yaml files", place=Place(str(directory))
+        )
+        raise ConfigError([problem]) from error
     if len(found) > MOST_FILES:
         raise ConfigError([Problem("", f"holds more than {MOST_FILES} files", place=Place(str(directory)))])
     return found

@@ -90,7 +90,7 @@ class AdminSettings(Settings):
     """The listener for operators.
 
     Args:
-        enabled: whether it is bound at all.
+        enabled: whether it may be bound; it is when a plugin serves something there.
         addr: where it binds.
         tls: serves HTTPS when given.
     """
@@ -104,7 +104,7 @@ class PrometheusSettings(Settings):
     """The listener for metrics and status.
 
     Args:
-        enabled: whether it is bound at all.
+        enabled: whether it may be bound; it is when a plugin serves something there.
         addr: where it binds.
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hookway_sdk import Problem, SourceRow
+from hookway_sdk import Problem, SourceRow, nearest_name
 
 ACCOUNT_FIELDS = {"key": "api_key", "api_base": "api_base", "adapter": "adapter"}
 """Members of a short model row that belong to its account, and their names there."""
@@ -58,6 +58,9 @@ def clashes(row: SourceRow) -> list[Problem]:
     """Return what the short form forbids beside it."""
     value = row.value
     if "model" not in value:
+        near = nearest_name("model", value.keys() - {"name", "display_name", "model_name"})
+        if near:
+            return [problem(row, near, "unknown member", "model: provider/model", "model")]
         given = sorted(ACCOUNT_FIELDS.keys() & value.keys())
         return [problem(row, given[0], "goes with the short form", "model: provider/model beside it")]
     found = [name for name in ("provider", "model_name", "routing") if name in value]
@@ -75,6 +78,7 @@ def account_places(row: SourceRow) -> Mapping[Any, Any]:
     }
 
 
-def problem(row: SourceRow, key: str, message: str, expected: str) -> Problem:
+def problem(row: SourceRow, key: str, message: str, expected: str, nearest: str = "") -> Problem:
     """Return a problem of one key of a row."""
-    return Problem(key=key, message=message, expected=expected, place=row.places.get((key,), row.place))
+    place = row.places.get((key,), row.place)
+    return Problem(key=key, message=message, expected=expected, nearest=nearest, place=place)

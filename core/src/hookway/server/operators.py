@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from aiohttp import StreamReader, web
 
 from hookway.routing_table import RoutingTable
-from hookway_sdk import Admin, Guard, OperatorReply, OperatorRequest, OperatorRoute
+from hookway_sdk import Guard, OperatorReply, OperatorRequest, OperatorRoute
 
 if TYPE_CHECKING:
     from hookway.health import Health
@@ -23,20 +24,11 @@ class OperatorListener:
     A route guarded by admin keys refuses everyone until a plugin that knows admin keys is on.
     """
 
-    def __init__(self, name: str, runtime: Runtime, health: Health) -> None:
+    def __init__(self, name: str, current: Callable[[], Runtime], health: Health) -> None:
+        self._name = name
+        self._current = current
         self._health = health
-        self._process = runtime.process
         self._server: web.Server | None = None
-        self._table: RoutingTable[OperatorRoute] = RoutingTable()
-        self.routes = 0
-        for plugin, loaded in runtime.plugins.items():
-            for kind in loaded.entries:
-                if not isinstance(kind, Admin):
-                    continue
-                for route in kind.routes():
-                    if route.listener == name:
-                        self._table.add(route.method, route.path, route, plugin)
-                        self.routes += 1
 
     def server(self) -> Any:
         """Return the protocol factory of the listener."""
@@ -54,9 +46,11 @@ class OperatorListener:
         if request.method in ("GET", "HEAD") and path in ("/livez", "/readyz"):
             status, text = self._health.probe(path, verbose="verbose" in request.query_string)
             return web.Response(status=status, text=text)
-        route = self._table.find(request.method, path)
+        runtime = self._current()
+        table = runtime.operator_routes.get(self._name)
+        route = None if table is None else table.find(request.method, path)
         if route is None:
-            return self._nothing_here(path)
+            return self._nothing_here(table, path)
         if route.guard is Guard.ADMIN:
             return error_response(401, "missing or malformed admin authorization")
         body = await whole_body(request.content)
@@ -74,7 +68,7 @@ class OperatorListener:
                 )
             )
         except Exception as error:
-            self._process.note_failure("admin", path, error, "")
+            runtime.process.note_failure("admin", path, error, "")
             return error_response(500, "the request could not be served; the log says why")
         return web.Response(
             status=reply.status,
@@ -82,8 +76,8 @@ class OperatorListener:
             headers={"content-type": reply.content_type, **dict(reply.headers)},
         )
 
-    def _nothing_here(self, path: str) -> web.Response:
-        allowed = self._table.allowed(path)
+    def _nothing_here(self, table: RoutingTable[OperatorRoute] | None, path: str) -> web.Response:
+        allowed = [] if table is None else table.allowed(path)
         if allowed:
             return web.Response(status=405, headers={"allow": ", ".join(allowed)})
         return error_response(404, "resource not found")

@@ -1,0 +1,70 @@
+"""Operators' routes follow conf.d while the gateway runs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from hookway.testing import GatewayFactory, RunningGateway
+from hookway_sdk import Admin, Guard, OperatorReply, OperatorRequest, OperatorRoute, Settings
+
+
+class Word(Settings):
+    """One word.
+
+    Args:
+        word: what the route says.
+    """
+
+    word: str = "one"
+
+
+class Says(Admin[Word]):
+    """Says its word to operators."""
+
+    def routes(self) -> Sequence[OperatorRoute]:
+        return [OperatorRoute("metrics", "GET", "/word", self.word, Guard.NONE)]
+
+    async def word(self, request: OperatorRequest) -> OperatorReply:
+        return OperatorReply(self.settings.word.encode())
+
+
+def reload(running: RunningGateway, settings: dict[str, Any]) -> None:
+    """Change conf.d while it runs."""
+    directory = running.gateway.control._directory
+    assert directory is not None
+    (directory / "90-changed.yaml").write_text(json.dumps(settings))
+    assert running.run(running.gateway.control.reload_everything())
+
+
+def said(running: RunningGateway) -> tuple[int, str]:
+    """Return what the route answers."""
+    address = running.gateway.serve.operator_addresses["metrics"]
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=5)
+    connection.request("GET", "/word")
+    reply = connection.getresponse()
+    found = reply.status, reply.read().decode()
+    connection.close()
+    return found
+
+
+def test_a_route_is_served_by_the_instance_that_is_on(gateway: GatewayFactory) -> None:
+    running = gateway(plugins={"admin_says": Says})
+    assert said(running) == (200, "one")
+    reload(running, {"plugins": {"admin_says": {"word": "two"}}})
+    assert said(running) == (200, "two")
+    reload(running, {"plugins": {"admin_says": {"enabled": False}}})
+    assert said(running)[0] == 404
+
+
+def test_the_listener_opens_when_the_first_plugin_serves_it(gateway: GatewayFactory) -> None:
+    running = gateway({"plugins": {"admin_says": {"enabled": False}}}, plugins={"admin_says": Says})
+    assert running.gateway.serve.operator_addresses == {}
+    reload(running, {"plugins": {"admin_says": {"enabled": True}}})
+    until = time.monotonic() + 5
+    while "metrics" not in running.gateway.serve.operator_addresses and time.monotonic() < until:
+        time.sleep(0.01)
+    assert said(running) == (200, "one")
