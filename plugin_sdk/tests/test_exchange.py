@@ -110,3 +110,11 @@ def test_a_trace_keeps_its_first_entries() -> None:
 
 def attempt() -> Attempt:
     return Attempt(0, "initial", make_candidate(), 1.0)
+
+
+def test_the_uid_of_an_exchange_is_its_own_though_the_caller_names_both_alike() -> None:
+    one, other = make_exchange(id="mine"), make_exchange(id="mine")
+    assert one.id == other.id
+    assert one.uid == one.uid
+    assert one.uid != other.uid
+    assert "mine" not in one.uid

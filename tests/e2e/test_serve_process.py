@@ -178,6 +178,15 @@ def test_a_signal_ends_it_after_the_streams_that_run(serve: Callable[..., Served
     assert not [line for line in served.log if line["level"] in ("warning", "error")]
 
 
+def begin_stream(client: openai.OpenAI, request_id: str) -> None:
+    """Ask for a stream that goes on for many seconds, and read its first event."""
+    messages: Any = [{"role": "user", "content": "!slow 5\none two three"}]
+    stream = client.chat.completions.create(
+        model="echo", messages=messages, stream=True, extra_headers={ID: request_id}
+    )
+    next(iter(stream))
+
+
 def test_an_interrupt_does_not_wait_for_a_balancer(home: Path, serve: Callable[..., Served]) -> None:
     write(home, {"conf.d/20-wait.yaml": "shutdown: {min_drain_secs: 60}\n"})
     served = serve("--quiet")
@@ -190,12 +199,8 @@ def test_a_second_signal_ends_it_at_once_and_settles_what_ran(
     home: Path, serve: Callable[..., Served]
 ) -> None:
     served = serve("--quiet")
-    messages: Any = [{"role": "user", "content": "!slow 5\none two three"}]
     with served.client() as client:
-        stream = client.chat.completions.create(
-            model="echo", messages=messages, stream=True, extra_headers={ID: "insisted"}
-        )
-        next(iter(stream))
+        begin_stream(client, "insisted")
         served.process.send_signal(signal.SIGTERM)
         served.wait_log("draining")
         began = time.monotonic()
@@ -210,12 +215,8 @@ def test_a_drain_that_takes_too_long_ends_and_settles_what_ran(
 ) -> None:
     write(home, {"conf.d/20-hurry.yaml": "shutdown: {max_drain_secs: 300ms}\n"})
     served = serve("--quiet")
-    messages: Any = [{"role": "user", "content": "!slow 5\none two three"}]
     with served.client() as client:
-        stream = client.chat.completions.create(
-            model="echo", messages=messages, stream=True, extra_headers={ID: "hurried"}
-        )
-        next(iter(stream))
+        begin_stream(client, "hurried")
         began = time.monotonic()
         assert served.end(signal.SIGTERM) == 0
         assert 0.3 < time.monotonic() - began < 5
@@ -238,6 +239,23 @@ def test_what_was_answered_is_settled_though_it_is_killed(home: Path, serve: Cal
     ask(again, "two words", "killed-2")
     assert again.end(signal.SIGTERM) == 0
     assert [len(settled(home, name)) for name in ("killed-1", "killed-2")] == [1, 1]
+
+
+def test_the_first_key_gives_way_to_keys_of_sources_and_that_is_said(
+    home: Path, serve: Callable[..., Served]
+) -> None:
+    write(
+        home, {"resources.yaml": "api_keys: [{name: mine, key: hw-mine-0123456789, allowed_models: ['*']}]\n"}
+    )
+    served = serve(HOOKWAY_KEY="hw-first-0123456789")
+    until = time.monotonic() + 5
+    while not any("models:" in line for line in served.said) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert "HOOKWAY_KEY" in served.wait_log("first_key_not_used")["why"]
+    assert served.end(signal.SIGTERM) == 0
+    welcome = "\n".join(served.said)
+    assert "models: none yet" in welcome
+    assert "curl" not in welcome
 
 
 def test_a_hangup_reloads_while_a_stream_runs(home: Path, serve: Callable[..., Served]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hookway.testing import GatewayFactory, RunningGateway
@@ -64,7 +65,39 @@ def test_the_listener_opens_when_the_first_plugin_serves_it(gateway: GatewayFact
     running = gateway({"plugins": {"admin_says": {"enabled": False}}}, plugins={"admin_says": Says})
     assert running.gateway.serve.operator_addresses == {}
     reload(running, {"plugins": {"admin_says": {"enabled": True}}})
-    until = time.monotonic() + 5
-    while "metrics" not in running.gateway.serve.operator_addresses and time.monotonic() < until:
-        time.sleep(0.01)
+    until(lambda: "metrics" in running.gateway.serve.operator_addresses)
     assert said(running) == (200, "one")
+
+
+def test_a_listener_whose_address_is_taken_is_told_and_tried_again(gateway: GatewayFactory) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        running = gateway(
+            {
+                "plugins": {"admin_says": {"enabled": False}},
+                "observability": {"metrics": {"prometheus": {"addr": address}}},
+            },
+            plugins={"admin_says": Says},
+        )
+        reload(running, {"plugins": {"admin_says": {"enabled": True}}})
+        until(lambda: any(line["event"] == "operators_not_served" for line in running.log))
+        assert running.gateway.serve.operator_addresses == {}
+        assert running.chat("hello").status == 200
+    reload(running, {"plugins": {"admin_says": {"enabled": True, "word": "two"}}})
+    until(lambda: "metrics" in running.gateway.serve.operator_addresses)
+    assert said(running) == (200, "two")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds.
+
+    Raises:
+        TimeoutError: it did not within five seconds.
+    """
+    end = time.monotonic() + 5
+    while not holds():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.01)

@@ -58,6 +58,7 @@ class ServeRole:
         self._operators: dict[str, OperatorListener] = {}
         self.operator_addresses: dict[str, Address] = {}
         self._retiring: set[asyncio.Task[None]] = set()
+        self._old: set[Runtime] = set()
         self._started = False
 
     @property
@@ -127,7 +128,9 @@ class ServeRole:
             await self._listen_for_operators()
         except StartError as error:
             self.process.log.error("operators_not_served", error=str(error))
+        self._old.add(old)
         await old.drained()
+        self._old.discard(old)
         kept = {id(one) for one in self.runtime.plugins.values()}
         await self._loader.stop(one for one in old.plugins.values() if id(one) not in kept)
 
@@ -173,7 +176,11 @@ class ServeRole:
         ):
             if enabled and name in self.runtime.operator_routes and name not in self._operators:
                 listener = self._operators[name] = OperatorListener(name, lambda: self.runtime, self.health)
-                self.operator_addresses[name] = await self._bind(listener.server(), addr, tls)
+                try:
+                    self.operator_addresses[name] = await self._bind(listener.server(), addr, tls)
+                except StartError:
+                    del self._operators[name]  # the next reload tries again
+                    raise
 
     async def _bind(
         self, factory: Callable[[], asyncio.BaseProtocol], addr: Address, tls: ListenerTls | None
@@ -226,7 +233,8 @@ class ServeRole:
         for listener in self._operators.values():
             await listener.close()
         if self._started:
-            self.runtime.abandon()
+            for runtime in (self.runtime, *self._old):
+                runtime.abandon()
         if self._retiring:
             await asyncio.gather(*self._retiring, return_exceptions=True)
         if self._started:

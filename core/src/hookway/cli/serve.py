@@ -63,7 +63,8 @@ async def serve(arguments: argparse.Namespace) -> int:
     with contextlib.suppress(NotImplementedError, AttributeError):
         loop.add_signal_handler(signal.SIGHUP, reloads.ask)
     if not arguments.quiet:
-        print(welcome(gateway), flush=True)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads it; that ends no gateway
+            print(welcome(gateway), flush=True)
     gateway.process.log.info("listening", address=str(gateway.address))
     await end.asked.wait()
     await reloads.finish()

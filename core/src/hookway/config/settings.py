@@ -209,8 +209,9 @@ class ShutdownSettings(Settings):
     Args:
         min_drain_secs: shortest time in which it still accepts connections while it reports that it
             is not ready; load balancers need it, so it is 30 in the contract, and 5 here.
-        max_drain_secs: longest time in which it waits for requests to end; what runs then is cancelled and
-            settled, which whoever kills it would not do. 0 waits without limit.
+        max_drain_secs: longest time from the signal on in which it waits for requests to end, once
+            ``min_drain_secs`` are over; what runs then is cancelled and settled, which whoever kills it
+            would not do. 0 waits without limit.
     """
 
     min_drain_secs: Annotated[Seconds, also("min_drain")] = 5.0
