@@ -48,6 +48,7 @@ def judged(
     tries: int = 0,
     budget: int = 1,
     explicit_timeout: bool = True,
+    elsewhere: tuple[int, ...] = (),
 ) -> Decision:
     attempt = Attempt(0, "initial", make_candidate(), 0.0)
     attempt.error = error
@@ -57,6 +58,7 @@ def judged(
         tries=tries,
         budget=budget,
         explicit_timeout=explicit_timeout,
+        elsewhere=elsewhere,
         random=ScriptedRandom([0.5]),
     )
 
@@ -185,3 +187,23 @@ def test_a_decision_carries_the_wait() -> None:
 @given(st.integers(1, 100), st.none() | st.integers(-5, 10_000), st.floats(0, 1, exclude_max=True))
 def test_the_wait_is_bounded(nth: int, wish: int | None, chance: float) -> None:
     assert 0.25 <= backoff(nth, wish, ScriptedRandom([chance])) <= max(5, LONGEST_BACKOFF) + JITTER
+
+
+# ── faults of the account ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 429])
+def test_another_target_is_tried_after_a_status_that_concerns_the_account(status: int) -> None:
+    assert judged(UpstreamRefused(status), elsewhere=(401, 402, 403, 404, 429)) == Next()
+    assert judged(in_band(status), elsewhere=(401, 402, 403, 404, 429)) == Next()
+    assert judged(UpstreamRefused(status)) == Stop()
+
+
+def test_a_fault_of_the_request_stops_whatever_is_left() -> None:
+    assert judged(UpstreamRefused(400), elsewhere=(401, 429)) == Stop()
+
+
+def test_a_status_that_a_group_retries_is_retried_first() -> None:
+    group = model(retry_on_429=True)
+    assert isinstance(judged(UpstreamRefused(429), group, elsewhere=(429,)), Retry)
+    assert judged(UpstreamRefused(429), group, tries=1, elsewhere=(429,)) == Next()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from hookway.produced_text import ProducedText
 from hookway.steady_frames import FIRST_TRIES, LATER_TRIES, SteadyFrames, steady_frames
 from hookway_sdk import Frame, GatewayError, StreamEvent, StreamReader, StreamWriter, Usage
 
@@ -71,7 +72,7 @@ class Changing(Writer):
 
 def known(chunk: bytes, data: bytes, event: str = "", writer: StreamWriter | None = None) -> SteadyFrames:
     """Return what has learned a read."""
-    steady = SteadyFrames(Reader(), writer or Writer())
+    steady = SteadyFrames(Reader(), writer or Writer(), ProducedText(Reader))
     steady.learn(chunk, Frame(data, event))
     return steady
 
@@ -85,7 +86,7 @@ def sse(data: bytes) -> bytes:
 
 
 def test_nothing_is_known_at_the_beginning() -> None:
-    assert SteadyFrames(Reader(), Writer()).rewrite(sse(ONE)) is None
+    assert SteadyFrames(Reader(), Writer(), ProducedText(Reader)).rewrite(sse(ONE)) is None
 
 
 @pytest.mark.parametrize(
@@ -152,14 +153,14 @@ def test_a_writer_that_does_more_than_to_copy_teaches_nothing() -> None:
 
 
 def test_it_is_used_where_both_ends_allow_it() -> None:
-    assert steady_frames(Reader(), Writer()) is not None
-    assert steady_frames(Reader(), Changing()) is None
-    assert steady_frames(Silent(), Writer()) is None
+    assert steady_frames(Reader(), Writer(), ProducedText(Reader)) is not None
+    assert steady_frames(Reader(), Changing(), ProducedText(Reader)) is None
+    assert steady_frames(Silent(), Writer(), ProducedText(Silent)) is None
 
 
 def test_streams_in_which_nothing_repeats_are_looked_at_rarely() -> None:
     reader = Reader()
-    steady = SteadyFrames(reader, Writer())
+    steady = SteadyFrames(reader, Writer(), ProducedText(Reader))
     for _ in range(LATER_TRIES * 10):
         steady.learn(sse(b'{"z":1}'), Frame(b'{"z":1}'))
     assert reader.asked == FIRST_TRIES + 10

@@ -11,6 +11,7 @@ import pytest
 from hookway.deadlines import DeadlineWheel
 from hookway.framing import SseFramer
 from hookway.live_exchange import LiveExchange
+from hookway.produced_text import ProducedText
 from hookway.streaming import KEEP_ALIVE, StreamPipe, events_of
 from hookway.upstream.response import Headers, UpstreamResponse
 from hookway_sdk import (
@@ -145,10 +146,18 @@ class Source:
 class Stream:
     """A pipe with a connection on one side and a client on the other."""
 
-    def __init__(self, *, relay: bool = True, interval: float = 0.0, needs_end: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        relay: bool = True,
+        interval: float = 0.0,
+        needs_end: bool = False,
+        first_token: float | None = None,
+    ) -> None:
+        self.produced = ProducedText(Reader)
         self.client = Client()
         self.exchange = make_exchange()
-        self.attempt = Attempt(0, "initial", make_candidate(), 0.0)
+        self.attempt = Attempt(0, "initial", make_candidate(), 100.0)
         self.reader = Reader()
         self.reader.needs_end = needs_end
         self.writer = Writer()
@@ -164,9 +173,10 @@ class Stream:
             SseFramer(),
             relay=relay,
             now=lambda: self.now,
+            produced=self.produced,
         )
         self.wheel = DeadlineWheel(0.005)
-        self.pipe.attach(self.response, self.wheel, interval)
+        self.pipe.attach(self.response, self.wheel, interval, first_token)
 
     def send(self, *words: str) -> None:
         """Let the upstream send frames in one piece."""
@@ -481,3 +491,45 @@ def test_a_finished_answer_becomes_the_events_of_a_stream() -> None:
         (1, "stop"),
     ]
     assert events[-1] == StreamUsage(usage=Usage(output_tokens=3))
+
+
+# ── the first event's own deadline ──────────────────────────────────────────────────────────
+
+
+async def test_a_stream_that_does_not_begin_in_time_fails_as_an_attempt() -> None:
+    stream = Stream(first_token=0.01)
+    stream.response.feed(b": the upstream is still thinking\n\n")
+    await asyncio.sleep(0.05)
+    assert isinstance(stream.outcome, UpstreamTimeout)
+    assert stream.outcome.stage == "first_token"
+    assert (stream.client.begun, stream.source.aborted) == (0, True)
+
+
+async def test_a_stream_that_begins_in_time_may_take_long() -> None:
+    stream = Stream(first_token=0.01)
+    stream.send("first")
+    await asyncio.sleep(0.05)
+    assert stream.outcome == "running"
+    stream.send("end")
+    assert stream.outcome == "done"
+    assert len(stream.wheel) == 0
+
+
+async def test_no_comment_commits_a_stream_whose_first_event_another_target_may_send() -> None:
+    stream = Stream(first_token=0.2, interval=0.01)
+    await asyncio.sleep(0.05)
+    assert stream.client.begun == 0
+    stream.pipe.detach()
+    stream.wheel.close()
+
+
+# ── what was said, for upstreams that do not count ──────────────────────────────────────────
+
+
+@pytest.mark.parametrize("relay", [True, False])
+async def test_what_was_said_is_kept(relay: bool) -> None:
+    stream = Stream(relay=relay)
+    stream.send("one", "two")
+    stream.send("three")
+    assert stream.produced.text() == "onetwothree"
+    assert stream.produced.scale == 1.0

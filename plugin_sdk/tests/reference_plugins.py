@@ -143,6 +143,9 @@ class Words(Service[NoSettings]):
     async def count(self, model: str, text: str) -> int:
         return len(text.split())
 
+    def count_now(self, model: str, text: str) -> int | None:
+        return len(text.split())
+
 
 class Memory(Store[NoSettings]):
     """Keep state in memory."""

@@ -229,6 +229,9 @@ def test_services_of_others_have_to_be_given_and_asking_is_noted() -> None:
         async def count(self, model: str, text: str) -> int:
             return len(text.split())
 
+        def count_now(self, model: str, text: str) -> int | None:
+            return len(text.split())
+
     words = Words()
     services = make_services(provided={Tokens: words})
     assert services.get(Tokens) is words

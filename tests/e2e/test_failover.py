@@ -152,13 +152,34 @@ async def test_no_other_target_is_asked_once_a_frame_has_left(
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 429])
-def test_a_refusal_is_final(running: RunningGateway, provider: Provider, status: int, streams: bool) -> None:
+@pytest.mark.parametrize("status", [400, 405, 409, 413, 422])
+def test_a_fault_of_the_request_is_final(running: RunningGateway, provider: Provider, status: int, streams: bool) -> None:
     provider.answers(refusal(status, "no"), model="model-a")
     got = ask(running, "pair", stream=streams)
     assert (got.status, got.json()["error"]["message"]) == (status, "no")
     assert provider.asked == ["model-a"]
     assert "x-hookway-served-by" not in got.headers
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 408, 429])
+def test_a_fault_of_the_account_leads_to_the_next_target(
+    running: RunningGateway, provider: Provider, status: int, streams: bool
+) -> None:
+    provider.answers(refusal(status, "no"), model="model-a")
+    provider.answers(stream("from b") if streams else answer("from b"), model="model-b")
+    got = ask(running, "pair", stream=streams)
+    assert (got.status, provider.asked) == (200, ["model-a", "model-b"])
+
+
+def test_the_last_refusal_reaches_the_client_where_no_target_could_serve(
+    running: RunningGateway, provider: Provider
+) -> None:
+    for model in ("model-a", "model-b"):
+        provider.answers(refusal(429, "slow down"), model=model)
+    got = ask(running, "pair")
+    assert (got.status, got.json()["error"]["message"]) == (429, "slow down")
+    assert provider.asked == ["model-a", "model-b"]
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])

@@ -363,8 +363,8 @@ def test_an_unknown_plugin_is_refused_with_file_line_nearest_name_and_package(
     assert "did you mean 'auth_keys'?" in told
     # What somebody waits for who counts on misspellings is not what to install.
     assert "pip install" not in told
-    told = refusal(gateway, {}, {"plugins": {"limit_brand_new": {}}})
-    assert "pip install hookway-limit-brand-new" in told
+    told = refusal(gateway, {}, {"plugins": {"budget_of_a_third_party": {}}})
+    assert "pip install hookway-budget-of-a-third-party" in told
 
 
 def test_an_unknown_plugin_that_is_off_is_refused_as_well(gateway: GatewayFactory) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookway.framing import SseFramer
+from hookway.produced_text import ProducedText
 from hookway.steady_frames import SteadyFrames
 from hookway_plugins.dialect_openai.stream_writer import ChatStreamWriter
 from hookway_plugins.provider_openai.stream_reader import ChatStreamReader
@@ -55,7 +56,7 @@ def relayed(chunks: list[dict[str, Any]], include_usage: bool, ascii_only: bool,
     """Return what the client gets, and what the reader noted."""
     framer, reader = SseFramer(), ChatStreamReader()
     writer = ChatStreamWriter(model="alias", fallback_id="x", now=1, include_usage=include_usage)
-    steady = SteadyFrames(reader, writer)
+    steady = SteadyFrames(reader, writer, ProducedText(lambda: reader))
     sent = b""
     recognised = 0
     for chunk in chunks:

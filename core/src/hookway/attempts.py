@@ -16,6 +16,7 @@ from hookway.models import CompiledModel, Route
 from hookway.redaction import without_secret
 from hookway.sending import Sender
 from hookway.snapshot import CallerChains
+from hookway.usage_estimates import UsageEstimator
 from hookway_sdk import (
     AllCandidatesUnavailable,
     Attempt,
@@ -23,6 +24,7 @@ from hookway_sdk import (
     Candidate,
     ClientDisconnected,
     Decision,
+    Deployment,
     Event,
     Exchange,
     GatewayError,
@@ -49,6 +51,7 @@ class AttemptLoop:
         strategies: strategies by name.
         ended: told of each attempt that is over, in order, for resilience plugins.
         emit: sends an event to sinks, ``None`` while no sink wants attempts.
+        estimates: fills in the usage that upstreams do not report.
         clock: monotonic seconds and epoch seconds.
     """
 
@@ -60,7 +63,9 @@ class AttemptLoop:
         ended: Sequence[tuple[str, Callable[[Exchange, Attempt], None]]],
         emit: Callable[[Event], None] | None,
         note_failure: Callable[[str, str, Exception, str], None],
+        estimates: UsageEstimator,
     ) -> None:
+        self._estimates = estimates
         self._sender = sender
         self._runner = runner
         self._strategies = strategies
@@ -93,6 +98,8 @@ class AttemptLoop:
             exchange.plan = Plan(candidates)
         kind: AttemptKind = "initial"
         last: GatewayError | None = None
+        if model.total_timeout is not None:
+            exchange.deadline = exchange.started + model.total_timeout
         for position, candidate in enumerate(candidates):
             route = cast("Route", candidate)
             tries = 0
@@ -100,17 +107,20 @@ class AttemptLoop:
                 attempt = Attempt(len(exchange.attempts), kind, route, self._clock.monotonic())
                 exchange.attempt = attempt
                 exchange.attempts.append(attempt)
+                attempt.remaining = len(candidates) - position - 1
                 last = await self._try(exchange, attempt, route, chains, client, held)
                 if last is None:
                     return
-                remaining = len(candidates) - position - 1
-                decision = await self._judge(exchange, attempt, model, chains, route, tries, remaining)
+                decision = await self._judge(exchange, attempt, model, chains, route, tries)
+                pause = decision.after if isinstance(decision, Retry) else 0.0
+                if exchange.deadline and self._clock.monotonic() + pause >= exchange.deadline:
+                    decision = Stop()
                 if not isinstance(decision, Retry):
                     break
                 tries += 1
                 kind = "retry"
-                if decision.after > 0:
-                    await asyncio.sleep(decision.after)
+                if pause > 0:
+                    await asyncio.sleep(pause)
             if isinstance(decision, Stop):
                 break
             kind = "fallback"
@@ -167,6 +177,7 @@ class AttemptLoop:
     ) -> GatewayError | None:
         """Make one attempt; return its error, or ``None`` when the exchange is answered."""
         failed: GatewayError | None = None
+        exchange.produced = None
         try:
             if chains.admit_attempt:
                 await self._runner.each(Phase.ADMIT_ATTEMPT, chains.admit_attempt, exchange)
@@ -174,6 +185,8 @@ class AttemptLoop:
                 await self._sender.stream(exchange, attempt, route, client)
             else:
                 await self._sender.call(exchange, attempt, route)
+            if attempt.error is None and (pending := self._estimates.after_answer(exchange, attempt)):
+                await pending
         except GatewayError as error:
             attempt.error = failed = without_secret(error, route.deployment.key.secret)
         except asyncio.CancelledError:
@@ -195,26 +208,35 @@ class AttemptLoop:
         chains: CallerChains,
         route: Route,
         tries: int,
-        remaining: int,
     ) -> Decision:
-        """Ask the ``judge`` steps, then the core."""
+        """Form the core's own judgement, show it to the ``judge`` steps, and let them overrule it."""
         if isinstance(attempt.error, PluginFailed):
             return Stop()
+        budget = route.retries
+        if budget is None:
+            budget = 0 if attempt.remaining else self._sender.defaults.retries
+        explicit = self._sender.explicit_timeout(exchange, route)
+        proposed = judge_failure(
+            attempt,
+            model,
+            tries=tries,
+            budget=budget,
+            explicit_timeout=explicit,
+            elsewhere=self._sender.defaults.fallback_on_statuses,
+            random=self._random,
+        )
         if chains.judge:
+            attempt.proposed = proposed
             decision: Decision | None = await self._runner.first(Phase.JUDGE, chains.judge, exchange)
             if decision is not None:
                 return decision
-        budget = route.retries
-        if budget is None:
-            budget = 0 if remaining else self._sender.defaults.retries
-        explicit = self._sender.explicit_timeout(exchange, route)
-        return judge_failure(
-            attempt, model, tries=tries, budget=budget, explicit_timeout=explicit, random=self._random
-        )
+        return proposed
 
     def _finish(self, exchange: LiveExchange, attempt: Attempt) -> None:
         """Settle an attempt and tell who wants to know; never raises."""
         attempt.ended = self._clock.monotonic()
+        if attempt.error is not None:
+            self._estimate(exchange, attempt)
         if exchange.trace is not None:
             outcome = "answered" if attempt.error is None else f"failed: {error_text(attempt.error)}"
             micros = int((attempt.ended - attempt.started) * 1e6)
@@ -240,6 +262,12 @@ class AttemptLoop:
                 self._note_failure(name, "ended", error, exchange.id)
         if self._emit is not None:
             self._emit(attempt_event(exchange, attempt, self._clock.now()))
+
+    def _estimate(self, exchange: LiveExchange, attempt: Attempt) -> None:
+        try:
+            self._estimates.after_failure(exchange, attempt)
+        except Exception as error:
+            self._note_failure("core", "estimate", error, exchange.id)
 
 
 def trace(exchange: LiveExchange, phase: Phase, step: str, effect: str, micros: int = -1) -> None:
@@ -269,12 +297,14 @@ def attempt_event(exchange: LiveExchange, attempt: Attempt, at: float) -> Attemp
         index=attempt.index,
         kind=attempt.kind,
         at=at,
+        model=exchange.model.name,
         target=deployment.name,
         target_id=deployment.id,
         provider=deployment.provider,
         provider_key_id=deployment.key.id,
         provider_key_name=deployment.key.name,
         upstream_model=attempt.upstream_model or deployment.model,
+        target_model=model_as_written(deployment),
         upstream_id=attempt.upstream_id,
         dispatched=attempt.dispatched,
         status=attempt.status,
@@ -283,6 +313,13 @@ def attempt_event(exchange: LiveExchange, attempt: Attempt, at: float) -> Attemp
         latency_ms=(attempt.ended - attempt.started) * 1000,
         ttft_ms=(first - attempt.started) * 1000 if first else 0.0,
         usage=attempt.usage,
+    )
+
+
+def model_as_written(deployment: Deployment) -> str:
+    """Return the provider's name of a model as its row writes it; a wildcard's star stays one."""
+    return getattr(deployment.row, "model_name", None) or (
+        "*" if "*" in deployment.name else deployment.model
     )
 
 

@@ -78,6 +78,7 @@ class ControlRole:
                 runtime = await self._loader.load(configuration, current)
             try:
                 offers = await self.offers(runtime)
+                self._process.status.observed(offers)
                 resources = self.accept(runtime, offers)
                 strict = frozenset(one.source for one in offers if one.strict)
                 self._revision += 1
@@ -87,6 +88,7 @@ class ControlRole:
                     await self._loader.forget(configuration, current)
                 raise
             self._resources = resources
+            self._process.status.applied(self._revision, resources)
             await self.watch(runtime)
 
     def accept(self, runtime: Runtime, offers: list[Offer]) -> ResourceSet:
@@ -181,6 +183,7 @@ class ControlRole:
 
     def _refused(self, error: StartError) -> None:
         lines = tuple(str(error).splitlines())
+        self._process.status.refused(error)
         self._process.log.warning("reload failed, the previous configuration serves on", problems=lines)
         self._process.emit(
             ConfigApplied(

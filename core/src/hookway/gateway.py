@@ -70,6 +70,7 @@ class Gateway:
             InProcessLink([self.serve]),
             lambda: self.serve.current,
         )
+        self.process.status.current = lambda: self.serve.current
         self._follower: asyncio.Task[None] | None = None
 
     def _serving(self) -> Runtime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from hookway.models import CompiledModel
 from hookway_sdk import (
     Attempt,
@@ -58,6 +60,7 @@ def judge_failure(
     tries: int,
     budget: int,
     explicit_timeout: bool,
+    elsewhere: Collection[int],
     random: Random,
 ) -> Decision:
     """Decide after a failed attempt.
@@ -67,13 +70,16 @@ def judge_failure(
         budget: how often it may be.
         explicit_timeout: the deadline was set on the model or its group; only then is a timeout tried
             again at the same target (another target is always tried).
+        elsewhere: upstream statuses that say something of the account and not of the request, so that
+            another target may do better.
     """
     error = attempt.error
     assert error is not None
     if isinstance(error, OTHER_TARGET_ONLY):
         return Next()
     if not is_retryable(error, model):
-        return Stop()
+        status = error.upstream_status if isinstance(error, (UpstreamRefused, UpstreamInBand)) else None
+        return Next() if status in elsewhere else Stop()
     if tries >= budget or (isinstance(error, UpstreamTimeout) and not explicit_timeout):
         return Next()
     return Retry(backoff(tries + 1, error.retry_after, random))

@@ -292,7 +292,8 @@ class Lifecycle:
             raise InvalidRequest("this answer cannot be streamed")
         if chain:
             await self._judge_answer(chain, exchange)
-        write_as_stream(exchange, client, reply.canonical, reply.usage)
+        # What is shown is what the upstream said; what was filled in is ours.
+        write_as_stream(exchange, client, reply.canonical, reply.canonical.usage)
 
 
 def own_order(order: Sequence[Phase]) -> tuple[Phase, ...]:

@@ -9,6 +9,7 @@ from hookway_sdk import ChatRequest, Credential, Exchange, TextSlot
 
 if TYPE_CHECKING:
     from hookway.models import CompiledModel
+    from hookway.produced_text import ProducedText, WholeText
     from hookway.snapshot import CallerChains, Snapshot
     from hookway_sdk import AnswerView, Brand, Client, Endpoint, Headers
 
@@ -25,6 +26,8 @@ class LiveExchange(Exchange):
         answer_view: the finished answer, once a guardrail opened it.
         answer_texts: its text slots.
         charged: nested calls added to its usage.
+        deadline: monotonic seconds after which nothing more is tried, 0.0 for none.
+        produced: what the attempt that runs has streamed so far, ``None`` if it streams nothing.
         settled: its reservations were settled.
     """
 
@@ -36,6 +39,8 @@ class LiveExchange(Exchange):
         "charged",
         "compiled",
         "credential",
+        "deadline",
+        "produced",
         "request_texts",
         "settled",
     )
@@ -79,6 +84,8 @@ class LiveExchange(Exchange):
         self.answer_view: AnswerView | None = None
         self.answer_texts: Sequence[TextSlot] | None = None
         self.charged = False
+        self.deadline = 0.0
+        self.produced: ProducedText | WholeText | None = None
         self.settled = False
 
     @property

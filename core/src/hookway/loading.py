@@ -260,6 +260,7 @@ class RuntimeLoader:
             random=process.random,
             state_dir=lambda: process.plugin_directory(name),
             brand=process.brand,
+            status=process.status,
             emit=process.emit,
             provided=ground.provided,
         )

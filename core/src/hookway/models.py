@@ -40,6 +40,9 @@ class UpstreamDefaults(msgspec.Struct, frozen=True):
         retries: further tries at the same target while no other is left.
         tls: trust towards all upstreams.
         answer_limit: bytes of a buffered answer that are read at most.
+        first_token_timeout: seconds for a stream's first event, ``None`` for no deadline of its own.
+        total_timeout: seconds for a whole exchange, all its attempts together, ``None`` for no deadline.
+        fallback_on_statuses: upstream statuses after which another target is tried.
     """
 
     timeout: float | None
@@ -48,6 +51,9 @@ class UpstreamDefaults(msgspec.Struct, frozen=True):
     retries: int
     tls: TlsSettings
     answer_limit: int
+    first_token_timeout: float | None = None
+    total_timeout: float | None = None
+    fallback_on_statuses: frozenset[int] = frozenset()
 
 
 class Road(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -59,6 +65,7 @@ class Road(msgspec.Struct, frozen=True, eq=False, gc=False):
         head: request line and fixed headers; ``None`` for a provider without network.
         timeouts: deadlines of an attempt.
         explicit_timeout: the model or group set the deadline (then a timeout may be tried again).
+        first_token: seconds for a stream's first event, ``None`` for no deadline of its own.
     """
 
     relay: bool
@@ -66,6 +73,7 @@ class Road(msgspec.Struct, frozen=True, eq=False, gc=False):
     head: RequestHead | None
     timeouts: Timeouts
     explicit_timeout: bool
+    first_token: float | None
 
 
 class Route(Candidate):
@@ -132,8 +140,15 @@ class Route(Candidate):
             target = provider.target(deployment, upstream_wire, stream)
             tls = key_tls(deployment.key.row.tls, self.options.defaults.tls)
             head = compile_head(target.method, target.url, target.headers, tls=tls)
-        timeouts = self.options.stream_timeouts if stream else self.options.timeouts
-        return Road(upstream_wire == wire, upstream_wire, head, timeouts, self.options.explicit_timeout)
+        options = self.options
+        return Road(
+            upstream_wire == wire,
+            upstream_wire,
+            head,
+            options.stream_timeouts if stream else options.timeouts,
+            options.explicit_timeout,
+            options.first_token,
+        )
 
 
 class RouteOptions(msgspec.Struct, frozen=True):
@@ -142,6 +157,7 @@ class RouteOptions(msgspec.Struct, frozen=True):
     timeouts: Timeouts
     stream_timeouts: Timeouts
     explicit_timeout: bool
+    first_token: float | None
     retries: int | None
     defaults: UpstreamDefaults
     header_prefix: str
@@ -162,6 +178,7 @@ class CompiledModel(msgspec.Struct, frozen=True, eq=False):
         fallback_on_statuses: further statuses after which the next candidate is tried.
         closed: why it cannot serve.
         selective: some of its routes are not for every request (tags, networks).
+        total_timeout: seconds for an exchange, all its attempts together, ``None`` for no deadline.
     """
 
     view: ModelView
@@ -173,6 +190,7 @@ class CompiledModel(msgspec.Struct, frozen=True, eq=False):
     fallback_on_statuses: frozenset[int] = frozenset()
     closed: str = ""
     selective: bool = False
+    total_timeout: float | None = None
 
     def reachable_from(self, address: str) -> bool:
         """Say whether a client at an address may call it; an unreadable address may not."""
@@ -237,17 +255,30 @@ def route_options(
         gap = defaults.stream_timeout if defaults.stream_timeout is not None else defaults.timeout
     said = (row.retries, *(one.routing.retries for one in groups))
     retries = next((one for one in said if one is not None), None)
-    connect = defaults.connect_timeout
+    connect = first_said("connect_timeout", levels, defaults.connect_timeout)
+    first = first_said("first_token_timeout", levels, defaults.first_token_timeout)
+    first_own = any(one.first_token_timeout for one in levels)
+    head = gap if first is None or (gap is not None and gap < first) else first
     return RouteOptions(
         Timeouts(connect=connect, total=request),
-        Timeouts(connect=connect, head=gap, chunk=gap),
-        own is not None or stream_own is not None,
+        Timeouts(connect=connect, head=head, chunk=gap),
+        own is not None or stream_own is not None or first_own,
+        first,
         retries,
         defaults,
         header_prefix,
         closed,
         read_networks(row.allowed_cidrs),
     )
+
+
+def first_said(field: str, levels: Sequence[Any], default: float | None) -> float | None:
+    """Return the innermost level's milliseconds in seconds (``None`` for its 0), or the default."""
+    for level in levels:
+        milliseconds: int | None = getattr(level, field)
+        if milliseconds is not None:
+            return milliseconds / 1000 or None
+    return default
 
 
 class ModelCompiler:
@@ -283,10 +314,12 @@ class ModelCompiler:
         shape = "routing" if routing else (conductor.shape if conductor else "direct")
         view = ModelView(row.id, row.name, name, shape, routing.strategy if routing else "", row.row)
         networks = read_networks(row.row.allowed_cidrs)
+        total = first_said("total_timeout", (row.row,), self._defaults.total_timeout)
         if conductor is not None or (closed and routing is None):
             return CompiledModel(view, (), networks, conductor, closed=closed)
         if routing is None:
-            return CompiledModel(view, (self._route(row, captured, (), {}),), networks, closed=closed)
+            route = self._route(row, captured, (), {})
+            return CompiledModel(view, (route,), networks, closed=closed, total_timeout=total)
         routes = tuple(self._routes(row))
         return CompiledModel(
             view,
@@ -298,6 +331,7 @@ class ModelCompiler:
             frozenset(routing.fallback_on_statuses),
             closed,
             any(route.tags or route.networks is not None for route in routes),
+            total,
         )
 
     def _lookup(self, name: str) -> tuple[Resource | None, str]:

@@ -17,6 +17,7 @@ from hookway.journal import Journal
 from hookway.services.log import OperatorLog, PluginLog
 from hookway.services.metrics import MetricRegistry
 from hookway.services.root_secret import RootSecrets
+from hookway.status_board import StatusBoard
 from hookway.ticks import Ticks
 from hookway.upstream import TcpKeepalive, TlsContexts, Transport, TransportSettings, make_transport
 from hookway.upstream.http_client import HttpClient
@@ -62,6 +63,7 @@ class Process:
         self.tls = TlsContexts()
         self.transport: Transport = make_transport(self.wheel, transport_settings(settings), self.tls)
         self.http = HttpClient(self.transport)
+        self.status = StatusBoard(self.clock)
         self.listener: Callable[[Event], None] | None = None
         self.journal = Journal(
             self.state_dir.directory("journal"),

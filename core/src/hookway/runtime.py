@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -26,6 +26,7 @@ from hookway.settlement import Settlement
 from hookway.snapshot import RowStep, Snapshot, SnapshotCompiler, SnapshotParts
 from hookway.steps import SHARED_PHASES, StepMaker, cache_steps, collect_steps, record_chains
 from hookway.upstream import TlsSettings
+from hookway.usage_estimates import UsageEstimator
 from hookway_sdk import (
     Admin,
     AttemptEnded,
@@ -46,7 +47,9 @@ from hookway_sdk import (
     Resilience,
     Resource,
     RowKind,
+    Service,
     Strategy,
+    Tokens,
     nearest_name,
 )
 
@@ -456,9 +459,18 @@ class Runtime:
             ended,
             self.settlement.emit if self.settlement.wants(AttemptEnded) else None,
             self.process.note_failure,
+            UsageEstimator(self._tokens()),
         )
         shared = {phase: sorted_chain(self.steps[phase]) for phase in SHARED_PHASES}
         return Lifecycle(attempts, self.settlement, self.runner, shared)
+
+    def _tokens(self) -> Tokens | None:
+        """Return the tokenizer, if a plugin provides one."""
+        for loaded in self.plugins.values():
+            for kind in loaded.entries:
+                if isinstance(kind, Service) and kind.provides is Tokens:
+                    return cast("Tokens", kind)
+        return None
 
     def chain_of(self, phase: Phase) -> tuple[Step, ...]:
         """Return a phase's steps that are the same for every caller, for ``hookway hooks``."""
@@ -473,7 +485,10 @@ def upstream_defaults(configuration: Configuration) -> UpstreamDefaults:
         timeout=upstream.timeout_ms / 1000 or None,
         stream_timeout=upstream.stream_timeout_ms / 1000 or None,
         connect_timeout=upstream.connect_timeout_ms / 1000 or None,
+        first_token_timeout=upstream.first_token_timeout_ms / 1000 or None,
+        total_timeout=upstream.total_timeout_ms / 1000 or None,
         retries=upstream.retries,
+        fallback_on_statuses=frozenset(upstream.fallback_on_statuses),
         tls=TlsSettings(
             ca_file=tls.ca_file,
             client_cert_file=tls.client_cert_file,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,9 +17,11 @@ from hookway.live_exchange import LiveExchange
 from hookway.local_answers import open_local
 from hookway.models import Road, Route, UpstreamDefaults
 from hookway.overrides import header_variables
+from hookway.produced_text import ProducedText, WholeText
 from hookway.streaming import StreamPipe, write_as_stream
 from hookway.upstream.request import Pieces, UpstreamRequest
 from hookway.upstream.response import UpstreamResponse
+from hookway.upstream.timeouts import Timeouts
 from hookway.upstream.transport import Transport
 from hookway_sdk import (
     Attempt,
@@ -131,18 +134,21 @@ class Sender:
             await self._replay(exchange, attempt, provider, response, client)
             return
         framer: Framer = own_framer or SseFramer()
+        deployment = attempt.candidate.deployment
+        exchange.produced = produced = ProducedText(partial(provider.reader, deployment, road.wire))
         pipe = StreamPipe(
             exchange,
             attempt,
             client,
-            provider.reader(attempt.candidate.deployment, road.wire),
+            provider.reader(deployment, road.wire),
             endpoint.writer(exchange),
             framer,
             relay=road.relay,
             now=self.clock.monotonic,
+            produced=produced,
         )
         try:
-            pipe.attach(response, self._wheel, self._keep_alive)
+            pipe.attach(response, self._wheel, self._keep_alive, road.first_token)
             await pipe.finished
         except asyncio.CancelledError:
             pipe.note_partial()
@@ -174,6 +180,7 @@ class Sender:
         attempt.first_byte = self.clock.monotonic()
         answer = provider.decode(body, attempt.candidate.deployment)
         note_answer(exchange, attempt, answer)
+        exchange.produced = WholeText(answer)
         exchange.first_byte = attempt.first_byte
         write_as_stream(exchange, client, answer, attempt.usage)
 
@@ -193,9 +200,16 @@ class Sender:
         if road.head is None:
             return self._answered_here(provider, attempt, body, stream)
         request = UpstreamRequest(road.head, headers, body)
+        timeouts = self._timeouts(exchange, road) if exchange.deadline else road.timeouts
         if type(provider).sign is not Provider.sign:
-            return self._send_signed(provider, attempt, road, request, stream)
-        return self._transport.open(request, road.timeouts)
+            return self._send_signed(provider, attempt, road, request, timeouts, stream)
+        return self._transport.open(request, timeouts)
+
+    def _timeouts(self, exchange: LiveExchange, road: Road) -> Timeouts:
+        """Return an attempt's deadlines, none of them beyond the end of the whole exchange's time."""
+        left = max(exchange.deadline - self.clock.monotonic(), 0.001)
+        total = road.timeouts.total
+        return msgspec.structs.replace(road.timeouts, total=left if total is None else min(total, left))
 
     async def _answered_here(
         self, provider: Provider[Any], attempt: Attempt, body: bytes | Pieces, stream: bool
@@ -204,13 +218,19 @@ class Sender:
         return open_local(answer)
 
     async def _send_signed(
-        self, provider: Provider[Any], attempt: Attempt, road: Road, request: UpstreamRequest, stream: bool
+        self,
+        provider: Provider[Any],
+        attempt: Attempt,
+        road: Road,
+        request: UpstreamRequest,
+        timeouts: Timeouts,
+        stream: bool,
     ) -> UpstreamResponse:
         deployment, body = attempt.candidate.deployment, request.body
         assert isinstance(body, bytes | tuple)
         target = provider.target(deployment, road.wire, stream)
         request.headers = (*request.headers, *await provider.sign(deployment, target, joined(body)))
-        return await self._transport.open(request, road.timeouts)
+        return await self._transport.open(request, timeouts)
 
     def _encode(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hookway.attempts import error_text
+from hookway.attempts import error_text, model_as_written
 from hookway.chains import Chain, ChainRunner
 from hookway.live_exchange import LiveExchange
 from hookway_sdk import (
@@ -135,6 +135,7 @@ def request_event(exchange: LiveExchange, clock: Clock) -> RequestEnded:
     event.stop_reason = exchange.stop_reason
     event.latency_ms = (clock.monotonic() - started) * 1000
     if first:
+        event.begun = True
         event.ttft_ms = (first - started) * 1000
     event.cache_status = exchange.cache_status
     event.dropped = exchange.dropped
@@ -151,7 +152,7 @@ def request_event(exchange: LiveExchange, clock: Clock) -> RequestEnded:
     if exchange.attempt is not None:
         tell_target(event, exchange.attempt, exchange.attempts)
     if error is not None:
-        event.error_type, event.error = error.type, error_text(error)
+        event.error_type, event.error_code, event.error = error.type, error.code or "", error_text(error)
     return event
 
 
@@ -174,6 +175,8 @@ def tell_target(event: RequestEnded, attempt: Attempt, attempts: Sequence[Attemp
     event.provider_key_id, event.provider_key_name = key.id, key.name
     event.upstream_id = attempt.upstream_id
     event.upstream_model = attempt.upstream_model or deployment.model
+    event.target_model = model_as_written(deployment)
+    event.last_attempt = attempt.kind
     event.attempts = len(attempts)
     if event.attempts > 1:
         event.fallbacks = sum(one.kind == "fallback" for one in attempts)

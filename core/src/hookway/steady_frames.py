@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hookway.produced_text import MOST, ProducedText
 from hookway_sdk import Frame, StreamReader, StreamWriter
 
 FIRST_TRIES = 8
@@ -26,11 +27,14 @@ class SteadyFrames:
     Args:
         reader: says where free text stands.
         writer: shows how it rewrites the rest.
+        produced: keeps the words.
     """
 
-    __slots__ = ("_head", "_new_head", "_reader", "_rest", "_seen", "_writer")
+    __slots__ = ("_head", "_new_head", "_produced", "_reader", "_rest", "_seen", "_words", "_writer")
 
-    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
+    def __init__(self, reader: StreamReader, writer: StreamWriter, produced: ProducedText) -> None:
+        self._produced = produced
+        self._words = produced.words
         self._reader = reader
         self._writer = writer
         self._seen = 0
@@ -44,7 +48,8 @@ class SteadyFrames:
         head = self._head
         if not head or not chunk.startswith(head):
             return None
-        place = len(head)
+        place = begin = len(head)
+        first = 0
         sent = self._new_head
         for after, new_after in self._rest:
             end = chunk.find(b'"', place)
@@ -56,7 +61,15 @@ class SteadyFrames:
                 return None
             sent += text + new_after
             place = end + len(after)
-        return sent if place == len(chunk) else None
+            first = first or end
+        if place != len(chunk):
+            return None
+        # The first is the model's word, what follows is padding.
+        if len(self._words) < MOST:
+            self._words += chunk[begin:first]
+        else:
+            self._produced.beyond += first - begin
+        return sent
 
     def learn(self, chunk: bytes, frame: Frame) -> None:
         """Look at a read that was one whole event, which the reader has observed, for its wrapping."""
@@ -84,10 +97,10 @@ class SteadyFrames:
         self._rest = tuple(zip(outside[1:], new_outside[1:], strict=True))
 
 
-def steady_frames(reader: StreamReader, writer: StreamWriter) -> SteadyFrames | None:
+def steady_frames(reader: StreamReader, writer: StreamWriter, produced: ProducedText) -> SteadyFrames | None:
     """Return what recognises frames, where both ends of the stream allow it."""
     if writer.copies_text and type(reader).free_text is not StreamReader.free_text:
-        return SteadyFrames(reader, writer)
+        return SteadyFrames(reader, writer, produced)
     return None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from hookway.client_side import ClientSide
 from hookway.deadlines import Deadline, DeadlineWheel
 from hookway.live_exchange import LiveExchange
+from hookway.produced_text import ProducedText
 from hookway.redaction import without_secret
 from hookway.steady_frames import steady_frames
 from hookway.upstream.response import UpstreamResponse
@@ -41,6 +42,7 @@ from hookway_sdk import (
     ToolCallDelta,
     ToolCallPart,
     UpstreamError,
+    UpstreamTimeout,
     Usage,
     WholePart,
 )
@@ -69,7 +71,9 @@ class StreamPipe:
         *,
         relay: bool,
         now: Callable[[], float],
+        produced: ProducedText,
     ) -> None:
+        self._produced = produced
         self._exchange = exchange
         self._attempt = attempt
         self._client = client
@@ -81,9 +85,10 @@ class StreamPipe:
         self._over = False
         self._response: UpstreamResponse | None = None
         self._keep_alive: Deadline | None = None
+        self._first_token: Deadline | None = None
         self._interval = 0.0
         self._last_write = 0.0
-        self._steady = steady_frames(reader, writer) if relay else None
+        self._steady = steady_frames(reader, writer, produced) if relay else None
         self._write = client.write
         self.begun = False
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -140,10 +145,26 @@ class StreamPipe:
 
     # ── the attempt loop's side ─────────────────────────────────────────────────────────────
 
-    def attach(self, response: UpstreamResponse, wheel: DeadlineWheel, interval: float) -> None:
-        """Begin to receive; send a comment after each ``interval`` seconds of silence (0 sends none)."""
+    def attach(
+        self,
+        response: UpstreamResponse,
+        wheel: DeadlineWheel,
+        interval: float,
+        first_token: float | None = None,
+    ) -> None:
+        """Begin to receive.
+
+        Args:
+            interval: seconds of silence after which a comment is sent, 0 for none.
+            first_token: seconds from the attempt's begin in which the first event has to come, ``None`` for
+                no such deadline. Comments of the upstream do not count as one.
+        """
         self._response = response
         self._client.flow(response.pause, response.resume)
+        if first_token is not None:
+            late = UpstreamTimeout(round(first_token * 1000), stage="first_token")
+            left = self._attempt.started + first_token - self._now()
+            self._first_token = wheel.schedule(left, self._stop, late)
         if interval > 0:
             self._interval = interval
             self._keep_alive = wheel.schedule(interval, self._still_there)
@@ -155,6 +176,8 @@ class StreamPipe:
         self._client.flow(None, None)
         if self._keep_alive is not None:
             self._keep_alive.cancel()
+        if self._first_token is not None:
+            self._first_token.cancel()
         if self._response is not None:
             if self._reader.done:
                 self._response.resume()  # what is left of the body frees the connection
@@ -172,8 +195,11 @@ class StreamPipe:
                 if self._relay:
                     reader.observe(frame)
                     pieces.append(writer.relay(frame))
+                    self._produced.frame(frame)
                 else:
-                    pieces.extend([writer.write(event) for event in reader.decode(frame)])
+                    events = reader.decode(frame)
+                    pieces.extend([writer.write(event) for event in events])
+                    self._produced.events(events)
                 if reader.done:
                     break
         except Exception:
@@ -196,6 +222,8 @@ class StreamPipe:
     def _begin(self) -> None:
         """Commit: send the head."""
         self.begun = True
+        if self._first_token is not None:
+            self._first_token.cancel()
         self._exchange.first_byte = self._now()
         self._client.begin_stream(self._exchange)
 
@@ -255,6 +283,10 @@ class StreamPipe:
     def _still_there(self) -> None:
         """Write a comment into the silence; commits the head, since the client has waited long enough."""
         if self._over or self._keep_alive is None:
+            return
+        if self._first_token is not None and self._first_token.active:
+            # Nothing is committed while another candidate may still be faster.
+            self._keep_alive.restart(self._interval)
             return
         left = self._last_write + self._interval - self._now()
         if left > 0:

@@ -112,15 +112,43 @@ def test_the_same_declaration_is_the_same_family(registry: MetricRegistry) -> No
 
 def test_another_kind_or_other_labels_under_one_name_are_refused(registry: MetricRegistry) -> None:
     registry.gauge("seconds_total", "Time.", ["model"])
-    with pytest.raises(PluginError, match="declared twice with different kinds or labels"):
+    with pytest.raises(PluginError, match="declared twice with different kinds, labels or buckets"):
         registry.counter("seconds_total", "Time.", ["model"])
-    with pytest.raises(PluginError, match="declared twice with different kinds or labels"):
+    with pytest.raises(PluginError, match="declared twice with different kinds, labels or buckets"):
         registry.gauge("seconds_total", "Time.", ["model", "key"])
 
 
 def test_a_family_declared_while_they_are_listed_breaks_nothing(registry: MetricRegistry) -> None:
     registry.counter("a_total", "A.")
     listed = registry.families()
-    next(listed)
     registry.counter("b_total", "B.")
-    assert list(listed) == []
+    assert [one.name for one in listed] == ["a_total"]
+
+
+def test_a_bound_series_counts_with_its_family(registry: MetricRegistry) -> None:
+    family = registry.counter("a_total", "A.", ["model"])
+    series = family.bind("m")
+    assert family.values == {("m",): 0.0}
+    series.add()
+    series.add(2.0)
+    family.add(1.0, "m")
+    assert family.values == {("m",): 4.0}
+    with pytest.raises(ValueError, match="cannot go down"):
+        series.add(-1.0)
+    seconds = registry.histogram("seconds", "Time.", ["model"], buckets=(1.0, 2.0)).bind("m")
+    for value in (0.5, 1.5, 9.0):
+        seconds.observe(value)
+    (found,) = registry.families()[1].histograms.values()
+    assert (found.counts, found.count, found.sum) == ([1, 1, 1], 3, 11.0)
+
+
+def test_other_buckets_of_a_known_histogram_are_refused(registry: MetricRegistry) -> None:
+    registry.histogram("seconds", "Time.", buckets=(1.0, 2.0))
+    with pytest.raises(PluginError, match="buckets"):
+        registry.histogram("seconds", "Time.", buckets=(1.0, 3.0))
+
+
+def test_families_are_brought_up_to_date_before_they_are_read(registry: MetricRegistry) -> None:
+    gauge = registry.gauge("running", "What runs.")
+    registry.before_reading(lambda: gauge.set(7.0))
+    assert registry.families()[0].values == {(): 7.0}

@@ -114,6 +114,7 @@ from hookway_sdk.messages import (
     ToolResultPart,
     WholePart,
 )
+from hookway_sdk.metrics import Family, FamilyView, HistogramView, Metrics, Series
 from hookway_sdk.phases import Mode, OnError, Phase
 from hookway_sdk.plugin import Plugin
 from hookway_sdk.problems import Place, Problem, nearest_name
@@ -126,12 +127,10 @@ from hookway_sdk.services import (
     Document,
     Documents,
     Embedder,
-    Family,
     GoogleAuth,
     Http,
     HttpAnswer,
     Log,
-    Metrics,
     Pattern,
     Prices,
     Regex,
@@ -144,6 +143,18 @@ from hookway_sdk.services import (
     Vectors,
 )
 from hookway_sdk.settings import FromText, NoSettings, Row, Settings, also, checked
+from hookway_sdk.status import (
+    Applied,
+    ConfigState,
+    ConfigStatus,
+    ErrorKind,
+    Failure,
+    Health,
+    ModelStatus,
+    RejectedRow,
+    SourceStatus,
+    StatusView,
+)
 from hookway_sdk.streams import StreamReader, StreamWriter
 from hookway_sdk.targets import Candidate, Deployment, ModelView, Plan, ProviderKey, UpstreamTarget
 from hookway_sdk.texts import Block, Channel, Direction, Mask, Span, Text, TextSlot, Verdict
@@ -159,6 +170,7 @@ __all__ = [
     "AllCandidatesUnavailable",
     "AnswerFacts",
     "AnswerView",
+    "Applied",
     "Attempt",
     "AttemptEnded",
     "AttemptKind",
@@ -191,6 +203,8 @@ __all__ = [
     "ConfigApplied",
     "ConfigBroken",
     "ConfigError",
+    "ConfigState",
+    "ConfigStatus",
     "ContentBlocked",
     "Credential",
     "Decision",
@@ -205,10 +219,13 @@ __all__ = [
     "Endpoint",
     "EntryKind",
     "Envelope",
+    "ErrorKind",
     "Event",
     "Exchange",
     "ExchangeKind",
+    "Failure",
     "Family",
+    "FamilyView",
     "FilePart",
     "Frame",
     "Framer",
@@ -218,6 +235,8 @@ __all__ = [
     "Guard",
     "Guardrail",
     "Headers",
+    "Health",
+    "HistogramView",
     "HookwayError",
     "Http",
     "HttpAnswer",
@@ -239,6 +258,7 @@ __all__ = [
     "Metrics",
     "Mode",
     "ModelNotFound",
+    "ModelStatus",
     "ModelView",
     "Next",
     "NoSettings",
@@ -274,6 +294,7 @@ __all__ = [
     "RefusalPart",
     "Regex",
     "Registry",
+    "RejectedRow",
     "RemoteGuardrail",
     "Reply",
     "RequestEnded",
@@ -292,6 +313,7 @@ __all__ = [
     "Scope",
     "Secret",
     "Secrets",
+    "Series",
     "Service",
     "ServiceMissing",
     "Services",
@@ -303,10 +325,12 @@ __all__ = [
     "Source",
     "SourceDocument",
     "SourceRow",
+    "SourceStatus",
     "Span",
     "Sql",
     "StartError",
     "StateUnavailable",
+    "StatusView",
     "Stop",
     "StopReason",
     "Store",

@@ -34,6 +34,8 @@ class Attempt:
         upstream_id: the upstream's id of the answer or request.
         upstream_model: the model name the upstream says it used.
         reservations: what ``admit_attempt`` steps reserved; settled or released when the attempt ends.
+        remaining: how many further candidates there are.
+        proposed: after a failure, what the core will do unless a ``judge`` step says otherwise.
     """
 
     __slots__ = (
@@ -45,6 +47,8 @@ class Attempt:
         "headers",
         "index",
         "kind",
+        "proposed",
+        "remaining",
         "reservations",
         "started",
         "status",
@@ -68,6 +72,8 @@ class Attempt:
         self.upstream_id = ""
         self.upstream_model = ""
         self.reservations: list[Reservation] = []
+        self.remaining = 0
+        self.proposed: Decision | None = None
 
     def reserve(self, reservation: Reservation) -> None:
         """Hold something for the length of this attempt."""

@@ -16,6 +16,7 @@ class AttemptEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="
 
     Args:
         request_id: id of the exchange.
+        model: name of the row that the request resolved to (the group, where there is one).
         index: 0-based.
         kind: ``initial``, ``retry`` or ``fallback``.
         at: epoch seconds of its end.
@@ -25,6 +26,7 @@ class AttemptEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="
         provider_key_id: row id of the account.
         provider_key_name: display name of the account.
         upstream_model: the provider's name of the model.
+        target_model: the same as the target's row writes it, a wildcard's star included; a bounded label.
         upstream_id: the provider's id of the answer.
         dispatched: something was sent.
         status: the upstream's status, 0 if none came.
@@ -39,12 +41,14 @@ class AttemptEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="
     index: int
     kind: str
     at: float
+    model: str = ""
     target: str = ""
     target_id: str = ""
     provider: str = ""
     provider_key_id: str = ""
     provider_key_name: str = ""
     upstream_model: str = ""
+    target_model: str = ""
     upstream_id: str = ""
     dispatched: bool = False
     status: int = 0
@@ -69,6 +73,7 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="
         status: HTTP status of the answer; 499 when the client left.
         stream: the answer streamed.
         error_type: the error's ``type`` word, ``""`` for a success.
+        error_code: its ``code``, ``""`` for none.
         error: what went wrong, for operators; at most 2,048 characters without control characters.
         key_id: row id of the API key, ``""`` before authentication.
         requested_model: the name the client used.
@@ -78,10 +83,14 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="
         provider: vendor word of that target.
         upstream_id: the provider's id of the answer.
         upstream_model: the model the provider says it used.
+        target_model: the provider's name of the model as the target's row writes it, a wildcard's star
+            included; a bounded label.
         stop_reason: why the model stopped.
         usage: what it consumed in all.
         attempts: how many attempts were made.
         fallbacks: how many of them went to another target than the one before.
+        last_attempt: kind of the last one (``initial``, ``retry``, ``fallback``), ``""`` if none was made.
+        begun: the answer's head had left (a client that went before it has nothing).
         latency_ms: from accept to the end of the answer.
         ttft_ms: from accept to the first piece of a streamed answer, 0 otherwise.
         cache_status: ``hit``, ``miss``, ``bypass``, or ``""``.
@@ -103,6 +112,7 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="
     status: int = 0
     stream: bool = False
     error_type: str = ""
+    error_code: str = ""
     error: str = ""
     key_id: str = ""
     key_name: str = ""
@@ -120,10 +130,13 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="
     provider_key_name: str = ""
     upstream_id: str = ""
     upstream_model: str = ""
+    target_model: str = ""
     stop_reason: str = ""
     usage: Usage = msgspec.field(default_factory=Usage)
     attempts: int = 0
     fallbacks: int = 0
+    last_attempt: str = ""
+    begun: bool = False
     latency_ms: float = 0.0
     ttft_ms: float = 0.0
     cache_status: str = ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from hookway_sdk.incoming import safe_header
+from hookway_sdk.unique_names import unique_name
 from hookway_sdk.usage import Usage
 
 if TYPE_CHECKING:
@@ -175,13 +175,13 @@ class Exchange:
 
     @property
     def uid(self) -> str:
-        """A name that no other exchange has, here or elsewhere, made on first use.
+        """A name that no other exchange has, here or in another process, made on first use.
 
         ``id`` may be the caller's own and come twice; what is held for one exchange (leases, records that
         must not be written twice) is named by this.
         """
         if not self._uid:
-            self._uid = uuid.uuid4().hex
+            self._uid = unique_name()
         return self._uid
 
     def tag(self, name: str, value: str) -> None:
@@ -197,6 +197,23 @@ class Exchange:
         if not (safe_header(name) and safe_header(value)):
             raise ValueError(f"header {name!r} has a character that would break the answer's head")
         self.reply_headers.append((name, value))
+
+    def set_header(self, name: str, value: str) -> None:
+        """Put a header of the answer in place of any that has its name (in whatever case).
+
+        Reservations may do so as well while they are settled: a buffered answer has not left yet.
+
+        Raises:
+            ValueError: name or value cannot stand in a header (line ends, NUL).
+        """
+        lines = self.reply_headers
+        if lines:
+            lower = name.lower()
+            for line in lines:
+                if line[0].lower() == lower:
+                    self.reply_headers = [one for one in lines if one[0].lower() != lower]
+                    break
+        self.add_header(name, value)
 
     def reserve(self, reservation: Reservation) -> None:
         """Hold something for the length of this exchange; settled or released exactly once."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
+from hookway_sdk.metrics import Metrics
 from hookway_sdk.problems import Place
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hookway_sdk.exchange import Exchange
     from hookway_sdk.messages import ChatAnswer, ChatRequest
     from hookway_sdk.state import State
+    from hookway_sdk.status import StatusView
 
 P = TypeVar("P")
 
@@ -108,34 +110,6 @@ class Tasks(Protocol):
         """Call a plain function on the worker's 50 ms tick while there is traffic, and once at the end."""
 
 
-class Family(Protocol):
-    """A metric family of a plugin, declared once; the same name and labels are the same family."""
-
-    def add(self, amount: float = 1.0, *labels: str) -> None:
-        """Add to a counter, or move a gauge; label values in the declared order."""
-
-    def set(self, value: float, *labels: str) -> None:
-        """Set a gauge."""
-
-    def observe(self, value: float, *labels: str) -> None:
-        """Add an observation to a histogram."""
-
-
-class Metrics(Protocol):
-    """Declares metric families; names get the brand's prefix. They live as long as the process."""
-
-    def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> Family:
-        """Declare a counter; its name ends in ``_total``."""
-
-    def gauge(self, name: str, help: str, labels: Sequence[str] = ()) -> Family:
-        """Declare a gauge."""
-
-    def histogram(
-        self, name: str, help: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = ()
-    ) -> Family:
-        """Declare a histogram."""
-
-
 class Log(Protocol):
     """Structured log lines: an event name and fields. Never a body, a prompt or a credential."""
 
@@ -196,7 +170,10 @@ class Tokens(Protocol):
     """Counts tokens the way a model does."""
 
     async def count(self, model: str, text: str) -> int:
-        """Return how many tokens a text is for a model."""
+        """Return how many tokens a text is for a model; waits for a table that has to be loaded first."""
+
+    def count_now(self, model: str, text: str) -> int | None:
+        """Return the same at once, or ``None`` while the model's table loads (which this begins)."""
 
 
 class Prices(Protocol):
@@ -288,6 +265,7 @@ class Services:
         random: chance.
         state_dir: a directory of the plugin's own, made on first use.
         brand: names under which the gateway speaks.
+        status: state of the configuration and of the models.
         emit: tell every sink an event.
     """
 
@@ -306,6 +284,7 @@ class Services:
         "secrets",
         "state",
         "state_dir",
+        "status",
         "tasks",
     )
 
@@ -325,6 +304,7 @@ class Services:
         random: Random,
         state_dir: Callable[[], Path],
         brand: Brand,
+        status: StatusView,
         emit: Callable[[Event], None],
         provided: Mapping[type, object],
     ) -> None:
@@ -341,6 +321,7 @@ class Services:
         self.random = random
         self.state_dir = state_dir
         self.brand = brand
+        self.status = status
         self.emit = emit
         self._provided = provided
 

@@ -37,6 +37,11 @@ class Usage(msgspec.Struct, gc=False, omit_defaults=True):
         """Tokens read and written."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def known(self) -> bool:
+        """Whether anything was counted at all; an answer without any count has not reported its usage."""
+        return bool(self.input_tokens or self.output_tokens or self.other)
+
     def observe(self, seen: Usage) -> None:
         """Keep the larger of each count; providers repeat a stream's usage as it grows."""
         for name in _COUNTS:

@@ -55,6 +55,10 @@ class RequestView:
         """Return the bytes of text-bearing members, for estimates (about four a token)."""
         return sum(len(value) for value in self.envelope.values())
 
+    def output_limit(self) -> int | None:
+        """Return the most tokens the caller lets the answer have, ``None`` where it does not say."""
+        return None
+
 
 class AnswerView(ABC):
     """A finished answer in the client's format."""

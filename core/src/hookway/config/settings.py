@@ -166,12 +166,17 @@ class UpstreamSettings(Settings):
         timeout_ms: longest time of a request; 0 is no limit.
         stream_timeout_ms: longest time of a streamed request; 0 takes timeout_ms.
         connect_timeout_ms: longest time to connect; 0 is no limit.
+        first_token_timeout_ms: longest time until a stream's first event; 0 leaves it to the time between
+            two reads.
+        total_timeout_ms: longest time of a request with all its attempts; 0 is no limit.
         tcp_keepalive_secs: idle time before the first keep-alive probe; 0 sends none.
         tcp_keepalive_interval_secs: time between probes; 0 is the system's.
         tcp_keepalive_retries: unanswered probes after which a connection is dead; 0 is the system's.
         pool_idle_timeout_secs: time after which an idle connection is closed; 0 is never.
         pool_max_idle_per_host: idle connections kept for a host; null is no limit.
         retries: further attempts on the same target, unless the model says otherwise.
+        fallback_on_statuses: statuses of a provider that concern its account and not the request, so that
+            the next target of a group is tried; groups may name further ones.
         answer_limit: largest answer that is not streamed.
         tls: certificates.
     """
@@ -179,6 +184,8 @@ class UpstreamSettings(Settings):
     timeout_ms: Annotated[Milliseconds, also(timeout=1000)] = 6_000_000
     stream_timeout_ms: Annotated[Milliseconds, also(stream_timeout=1000)] = 0
     connect_timeout_ms: Annotated[Milliseconds, also(connect_timeout=1000)] = 5000
+    first_token_timeout_ms: Annotated[Milliseconds, also(first_token_timeout=1000)] = 0
+    total_timeout_ms: Annotated[Milliseconds, also(total_timeout=1000)] = 0
     tcp_keepalive_secs: Annotated[Seconds, also("tcp_keepalive"), msgspec.Meta(le=32767)] = 60.0
     tcp_keepalive_interval_secs: Annotated[
         Seconds, also("tcp_keepalive_interval"), msgspec.Meta(le=32767)
@@ -187,6 +194,14 @@ class UpstreamSettings(Settings):
     pool_idle_timeout_secs: Annotated[Seconds, also("pool_idle_timeout")] = 30.0
     pool_max_idle_per_host: Annotated[int, msgspec.Meta(ge=0)] | None = None
     retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
+    fallback_on_statuses: tuple[Annotated[int, msgspec.Meta(ge=400, le=599)], ...] = (
+        401,
+        402,
+        403,
+        404,
+        408,
+        429,
+    )
     answer_limit: Annotated[Size, msgspec.Meta(ge=_KIB)] = 64 * _MIB
     tls: UpstreamTls = UpstreamTls()
 

@@ -46,6 +46,7 @@ class Rejected(msgspec.Struct, frozen=True):
     source: str
     problems: tuple[Problem, ...]
     serving_last_good: bool
+    id: str = ""
 
 
 class ResourceSet(msgspec.Struct):
@@ -295,7 +296,7 @@ class Acceptance:
             return None
         last = self._last_row(draft)
         self._rejected.append(
-            Rejected(draft.collection, draft.name, draft.offer.source, named, last is not None)
+            Rejected(draft.collection, draft.name, draft.offer.source, named, last is not None, draft.id)
         )
         return last
 

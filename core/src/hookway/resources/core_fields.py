@@ -18,11 +18,20 @@ class ModelFields(Row):
     Args:
         timeout: milliseconds for an attempt; 0 is none; absent asks the group, then ``upstream.timeout_ms``.
         stream_timeout: milliseconds for a stream's connect phase and for each gap; 0 counts as absent.
+        connect_timeout: milliseconds to connect; 0 is none; absent asks the group, then
+            ``upstream.connect_timeout_ms``.
+        first_token_timeout: milliseconds in which a stream's first event has to come, or the next target is
+            tried; 0 is none; absent asks the group, then ``upstream.first_token_timeout_ms``.
+        total_timeout: milliseconds for a whole request by this name, all attempts and pauses together; 0 is
+            none; absent is ``upstream.total_timeout_ms``.
         retries: further tries at the same target.
     """
 
     timeout: Milliseconds | None = None
     stream_timeout: Milliseconds | None = None
+    connect_timeout: Milliseconds | None = None
+    first_token_timeout: Milliseconds | None = None
+    total_timeout: Milliseconds | None = None
     retries: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
 
 

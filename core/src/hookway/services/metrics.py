@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -44,18 +44,58 @@ class Histogram:
         self.sum = 0.0
 
 
+class MetricSeries:
+    """See :class:`hookway_sdk.Series`; writes into its family's tables."""
+
+    __slots__ = ("_buckets", "_counter", "_histogram", "_labels", "_values")
+
+    def __init__(self, family: MetricFamily, labels: tuple[str, ...]) -> None:
+        self._labels = labels
+        self._values = family.values
+        self._buckets = family.buckets
+        self._counter = family.kind == "counter"
+        self._histogram: Histogram | None = None
+        if family.kind == "histogram":
+            self._histogram = family.histograms.setdefault(labels, Histogram(len(family.buckets)))
+        else:
+            family.values.setdefault(labels, 0.0)
+
+    def add(self, amount: float = 1.0) -> None:
+        """Add to a counter, or move a gauge."""
+        if self._counter and amount < 0:
+            raise ValueError(f"a counter cannot go down by {-amount}")
+        self._values[self._labels] += amount
+
+    def set(self, value: float) -> None:
+        """Set a gauge."""
+        self._values[self._labels] = value
+
+    def observe(self, value: float) -> None:
+        """Add an observation to a histogram."""
+        found = self._histogram
+        assert found is not None, "only a histogram observes"
+        found.counts[bisect.bisect_left(self._buckets, value)] += 1
+        found.count += 1
+        found.sum += value
+
+
 class MetricFamily:
-    """See :class:`hookway_sdk.Family`."""
+    """See :class:`hookway_sdk.Family` and :class:`hookway_sdk.FamilyView`."""
 
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
+        self.kind = declaration.kind
+        self.name = declaration.name
+        self.help = declaration.help
+        self.labels = declaration.labels
+        self.buckets = declaration.buckets
         self.values: dict[tuple[str, ...], float] = {}
         self.histograms: dict[tuple[str, ...], Histogram] = {}
 
     def add(self, amount: float = 1.0, *labels: str) -> None:
         """Add to a counter, or move a gauge."""
-        if self.declaration.kind == "counter" and amount < 0:
-            raise ValueError(f"counter {self.declaration.name} cannot go down")
+        if self.kind == "counter" and amount < 0:
+            raise ValueError(f"counter {self.name} cannot go down")
         key = self._key(labels, self.values)
         self.values[key] = self.values.get(key, 0.0) + amount
 
@@ -68,17 +108,19 @@ class MetricFamily:
         key = self._key(labels, self.histograms)
         found = self.histograms.get(key)
         if found is None:
-            found = self.histograms[key] = Histogram(len(self.declaration.buckets))
-        found.counts[bisect.bisect_left(self.declaration.buckets, value)] += 1
+            found = self.histograms[key] = Histogram(len(self.buckets))
+        found.counts[bisect.bisect_left(self.buckets, value)] += 1
         found.count += 1
         found.sum += value
 
-    def _key(self, labels: tuple[str, ...], series: object) -> tuple[str, ...]:
-        if len(labels) != len(self.declaration.labels):
-            raise ValueError(
-                f"metric {self.declaration.name} has labels {self.declaration.labels}, not {len(labels)}"
-            )
-        known = self.values if series is self.values else self.histograms
+    def bind(self, *labels: str) -> MetricSeries:
+        """Return one series."""
+        known = self.histograms if self.kind == "histogram" else self.values
+        return MetricSeries(self, self._key(labels, known))
+
+    def _key(self, labels: tuple[str, ...], known: Mapping[tuple[str, ...], object]) -> tuple[str, ...]:
+        if len(labels) != len(self.labels):
+            raise ValueError(f"metric {self.name} has labels {self.labels}, not {len(labels)}")
         if labels in known or len(known) < MAX_SERIES:
             return labels
         return ("other",) * len(labels)
@@ -89,6 +131,7 @@ class MetricRegistry:
 
     def __init__(self) -> None:
         self._families: dict[str, MetricFamily] = {}
+        self._updates: list[Callable[[], None]] = []
 
     def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> MetricFamily:
         """Declare a counter."""
@@ -109,17 +152,28 @@ class MetricRegistry:
             raise ValueError(f"the buckets of {name} have to ascend")
         return self._declare(Declaration("histogram", name, help, tuple(labels), edges))
 
-    def families(self) -> Iterator[MetricFamily]:
-        """Return every family, for a sink that exposes them."""
-        return iter(tuple(self._families.values()))
+    def families(self) -> Sequence[MetricFamily]:
+        """Return every family, brought up to date, for a sink that exposes them."""
+        for update in self._updates:
+            update()
+        return tuple(self._families.values())
+
+    def before_reading(self, update: Callable[[], None]) -> None:
+        """Call a function of the core's each time that families are about to be read."""
+        self._updates.append(update)
 
     def _declare(self, declaration: Declaration) -> MetricFamily:
         found = self._families.get(declaration.name)
         if found is None:
             found = self._families[declaration.name] = MetricFamily(declaration)
-        elif (found.declaration.kind, found.declaration.labels) != (declaration.kind, declaration.labels):
+        elif (found.kind, found.labels, found.buckets) != (
+            declaration.kind,
+            declaration.labels,
+            declaration.buckets,
+        ):
             raise PluginError(
                 declaration.name,
-                f"metric {declaration.name} is declared twice with different kinds or labels",
+                f"metric {declaration.name} is declared twice with different kinds, labels or buckets; "
+                "counts outlive a reload, so new buckets take effect at the next start",
             )
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hookway_sdk.kinds.base import EntryKind, SettingsT
@@ -9,6 +10,7 @@ from hookway_sdk.kinds.base import EntryKind, SettingsT
 if TYPE_CHECKING:
     from hookway_sdk.attempts import Attempt, Decision
     from hookway_sdk.exchange import Exchange
+    from hookway_sdk.status import Health
     from hookway_sdk.targets import Plan
 
 
@@ -28,7 +30,15 @@ class Resilience(EntryKind[SettingsT]):
         """Take candidates out of the plan, with a reason; without any left the request ends with 503."""
 
     async def judge(self, exchange: Exchange, attempt: Attempt) -> Decision | None:
-        """Say what to do after a failed attempt; ``None`` leaves it to the next step."""
+        """Say what to do after a failed attempt; ``None`` leaves it to the next step.
+
+        ``attempt.proposed`` is what the core will do otherwise, ``attempt.remaining`` how many candidates are
+        left.
+        """
 
     def ended(self, exchange: Exchange, attempt: Attempt) -> None:
         """Learn from an attempt, good or bad; called once for each when it is over."""
+
+    async def health(self, models: Sequence[str]) -> Mapping[str, Health]:
+        """Return what is known of models, by row id; those that are well may be left out."""
+        return {}

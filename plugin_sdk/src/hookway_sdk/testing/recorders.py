@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
+
+from hookway_sdk.status import ConfigStatus, ModelStatus
 
 
 class LogLine(msgspec.Struct, frozen=True):
@@ -88,6 +91,20 @@ class RecordingFamily:
         self._expect(labels, "histogram")
         self.observations.setdefault(labels, []).append(value)
 
+    def bind(self, *labels: str) -> RecordingSeries:
+        """Return one series."""
+        if len(labels) != len(self.labels):
+            raise ValueError(f"'{self.name}' has the labels {self.labels}, but was given {labels}")
+        return RecordingSeries(self, labels)
+
+    @property
+    def histograms(self) -> dict[tuple[str, ...], RecordedHistogram]:
+        """What the series of a histogram have seen."""
+        return {
+            labels: RecordedHistogram(self.buckets, observed)
+            for labels, observed in self.observations.items()
+        }
+
     def _expect(self, labels: tuple[str, ...], *kinds: str) -> None:
         if self.kind not in kinds:
             raise ValueError(f"'{self.name}' is a {self.kind}, not a {' or a '.join(kinds)}")
@@ -95,15 +112,56 @@ class RecordingFamily:
             raise ValueError(f"'{self.name}' has the labels {self.labels}, but was given {labels}")
 
 
+class RecordingSeries:
+    """One series of a family."""
+
+    def __init__(self, family: RecordingFamily, labels: tuple[str, ...]) -> None:
+        self._family = family
+        self._labels = labels
+
+    def add(self, amount: float = 1.0) -> None:
+        """Add to a counter, or move a gauge."""
+        self._family.add(amount, *self._labels)
+
+    def set(self, value: float) -> None:
+        """Set a gauge."""
+        self._family.set(value, *self._labels)
+
+    def observe(self, value: float) -> None:
+        """Add an observation to a histogram."""
+        self._family.observe(value, *self._labels)
+
+
+class RecordedHistogram:
+    """What one series of a histogram has seen.
+
+    Attributes:
+        counts: observations by bucket, not cumulated; the last is for what is over every edge.
+        count: how many there were.
+        sum: their sum.
+    """
+
+    def __init__(self, buckets: Sequence[float], observed: Sequence[float]) -> None:
+        self.counts = [0] * (len(buckets) + 1)
+        for value in observed:
+            self.counts[bisect.bisect_left(buckets, value)] += 1
+        self.count = len(observed)
+        self.sum = sum(observed)
+
+
 class RecordingMetrics:
     """Metric families that keep their values.
 
     Attributes:
-        families: by name.
+        declared: families by name.
     """
 
     def __init__(self) -> None:
-        self.families: dict[str, RecordingFamily] = {}
+        self.declared: dict[str, RecordingFamily] = {}
+
+    def families(self) -> list[RecordingFamily]:
+        """Return every family."""
+        return list(self.declared.values())
 
     def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> RecordingFamily:
         """Declare a counter; its name ends in ``_total``."""
@@ -123,17 +181,40 @@ class RecordingMetrics:
 
     def value(self, name: str, *labels: str) -> float:
         """Return a counter's or gauge's value, 0.0 where nothing was ever added."""
-        return self.families[name].values.get(labels, 0.0)
+        return self.declared[name].values.get(labels, 0.0)
 
     def observed(self, name: str, *labels: str) -> list[float]:
         """Return a histogram's observations."""
-        return self.families[name].observations.get(labels, [])
+        return self.declared[name].observations.get(labels, [])
 
     def _declare(self, family: RecordingFamily) -> RecordingFamily:
-        known = self.families.setdefault(family.name, family)
+        known = self.declared.setdefault(family.name, family)
         if (known.kind, known.labels) != (family.kind, family.labels):
             raise ValueError(f"'{family.name}' was declared as a {known.kind} with the labels {known.labels}")
         return known
+
+
+class WrittenStatus:
+    """A status that says what a test writes into it.
+
+    Attributes:
+        ready: whether a configuration serves.
+        configuration: what :meth:`config` returns.
+        listed: what :meth:`models` returns.
+    """
+
+    def __init__(self) -> None:
+        self.ready = True
+        self.configuration = ConfigStatus()
+        self.listed: list[ModelStatus] = []
+
+    async def config(self) -> ConfigStatus:
+        """Return what was written."""
+        return self.configuration
+
+    async def models(self) -> Sequence[ModelStatus]:
+        """Return what was written."""
+        return self.listed
 
 
 class ManualTasks:

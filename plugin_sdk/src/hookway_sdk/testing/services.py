@@ -28,7 +28,7 @@ from hookway_sdk.memory_state import MemoryState
 from hookway_sdk.services import Documents, P, Secrets, Services
 from hookway_sdk.state import State
 from hookway_sdk.testing.fake_clock import FakeClock
-from hookway_sdk.testing.recorders import ManualTasks, RecordingLog, RecordingMetrics
+from hookway_sdk.testing.recorders import ManualTasks, RecordingLog, RecordingMetrics, WrittenStatus
 from hookway_sdk.testing.scripted_services import (
     CallScript,
     HmacSecrets,
@@ -49,6 +49,7 @@ class RecordingServices(Services):
         metrics: families with their values.
         log: the lines.
         clock: stands still until ``clock.advance``.
+        status: says what is written into it.
         emitted: the events the plugin told the sinks.
         asked: the protocols it asked :meth:`get` for.
         directories: the state directory, once the plugin asked for it; at most one.
@@ -62,6 +63,7 @@ class RecordingServices(Services):
     metrics: RecordingMetrics
     log: RecordingLog
     clock: FakeClock
+    status: WrittenStatus
     emitted: list[Event]
     asked: set[type]
     directories: list[Path]
@@ -137,6 +139,7 @@ def make_services(
         random=random or chance.Random(0),
         state_dir=directory,
         brand=brand or native_brand("test"),
+        status=WrittenStatus(),
         emit=emitted.append,
         provided=provided or {},
     )

@@ -118,5 +118,5 @@ class AuthContract(PluginContract):
             except GatewayError as error:
                 said += [error, error.detail, error.members, error.__cause__]
         said += [*services.log.lines, *services.emitted]
-        said += [family.values for family in services.metrics.families.values()]
+        said += [family.values for family in services.metrics.families()]
         return repr(said)
