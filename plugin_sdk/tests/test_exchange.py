@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
 from hookway_sdk import Attempt, Exchange, Plan, Reservation, Slot, Trace, TraceEntry, Usage
 from hookway_sdk.testing import make_candidate, make_exchange
+from hookway_sdk.unique_names import unique_name
 
 SEEN = Slot[int]("test.seen")
 NAMES = Slot[list[str]]("test.names")
@@ -118,3 +123,39 @@ def test_the_uid_of_an_exchange_is_its_own_though_the_caller_names_both_alike() 
     assert one.uid == one.uid
     assert one.uid != other.uid
     assert "mine" not in one.uid
+
+
+# ── headers that are set, and names of one's own ────────────────────────────────────────────
+
+
+def test_a_header_that_is_set_takes_the_place_of_its_like() -> None:
+    exchange = make_exchange()
+    exchange.add_header("x-other", "1")
+    exchange.set_header("X-RateLimit-Remaining", "5")
+    exchange.set_header("x-ratelimit-remaining", "4")
+    assert exchange.reply_headers == [("x-other", "1"), ("x-ratelimit-remaining", "4")]
+
+
+def test_a_header_that_would_break_the_head_is_not_set() -> None:
+    with pytest.raises(ValueError, match="head"):
+        make_exchange().set_header("x-a", "b\r\nc: d")
+
+
+def test_no_two_exchanges_have_one_name_whatever_their_ids() -> None:
+    names = {make_exchange(id="same").uid for _ in range(100)}
+    assert len(names) == 100
+    one = make_exchange()
+    assert one.uid == one.uid
+
+
+def test_a_forked_process_names_its_exchanges_anew() -> None:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, unique_name().encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    theirs = os.read(reading, 100).decode()
+    os.close(reading)
+    os.close(writing)
+    assert theirs.partition("-")[0] != unique_name().partition("-")[0]

@@ -106,3 +106,11 @@ def test_the_total_is_what_was_read_and_written() -> None:
 def test_a_count_is_a_natural_number_or_nothing(value: object, expected: int) -> None:
     assert count(value) == expected
     assert type(count(value)) is int
+
+
+@pytest.mark.parametrize(
+    ("usage", "known"),
+    [(Usage(), False), (Usage(1), True), (Usage(0, 1), True), (Usage(other={"searches": 1}), True)],
+)
+def test_usage_without_any_count_was_not_reported(usage: Usage, known: bool) -> None:
+    assert usage.known is known

@@ -153,7 +153,9 @@ async def test_no_other_target_is_asked_once_a_frame_has_left(
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("status", [400, 405, 409, 413, 422])
-def test_a_fault_of_the_request_is_final(running: RunningGateway, provider: Provider, status: int, streams: bool) -> None:
+def test_a_fault_of_the_request_is_final(
+    running: RunningGateway, provider: Provider, status: int, streams: bool
+) -> None:
     provider.answers(refusal(status, "no"), model="model-a")
     got = ask(running, "pair", stream=streams)
     assert (got.status, got.json()["error"]["message"]) == (status, "no")

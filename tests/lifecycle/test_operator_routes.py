@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -35,21 +33,13 @@ class Says(Admin[Word]):
 
 def reload(running: RunningGateway, settings: dict[str, Any]) -> None:
     """Change conf.d while it runs."""
-    directory = running.gateway.control._directory
-    assert directory is not None
-    (directory / "90-changed.yaml").write_text(json.dumps(settings))
-    assert running.run(running.gateway.control.reload_everything())
+    assert running.reload(settings)
 
 
 def said(running: RunningGateway) -> tuple[int, str]:
     """Return what the route answers."""
-    address = running.gateway.serve.operator_addresses["metrics"]
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=5)
-    connection.request("GET", "/word")
-    reply = connection.getresponse()
-    found = reply.status, reply.read().decode()
-    connection.close()
-    return found
+    reply = running.operator("/word")
+    return reply.status, reply.body.decode()
 
 
 def test_a_route_is_served_by_the_instance_that_is_on(gateway: GatewayFactory) -> None:

@@ -36,6 +36,7 @@ class Gateway:
 
     Attributes:
         address: where callers reach it, once it is started.
+        directory: conf.d, ``None`` while it serves the shipped defaults.
     """
 
     address: Address
@@ -53,6 +54,7 @@ class Gateway:
         log: OperatorLog | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
+        self.directory = directory
         known = find_installed() if installed is None else installed
         look = partial(entry_problems, known)
         self.configuration = configuration or load_configuration(directory, environ, look)

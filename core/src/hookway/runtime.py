@@ -63,12 +63,13 @@ NO_LIMIT = 10 * 365 * 86400.0
 """Seconds that stand for "no limit" where a number is needed."""
 
 
-class ServedEndpoint(msgspec.Struct, frozen=True, eq=False):
-    """An endpoint and its compiled stages."""
+class ServedEndpoint(msgspec.Struct, eq=False):
+    """An endpoint, its compiled stages, and how many requests are on them."""
 
     endpoint: Endpoint
     stages: tuple[Stage, ...]
     plugin: str
+    in_flight: int = 0
 
 
 class RowInstances:
@@ -103,6 +104,7 @@ class Runtime:
         plugins: loaded plugins by instance name.
         collections: the resource model.
         routes: endpoints by method and path.
+        served: the same endpoints, as they were named.
         operator_routes: operators' routes by listener, method and path.
         snapshot: the resources that serve now.
         id_headers: headers from which a caller's request id is adopted.
@@ -161,6 +163,7 @@ class Runtime:
         self.lifecycle = self._lifecycle()
         self.nested_stages = self.lifecycle.nested_stages()
         self.routes: RoutingTable[ServedEndpoint] = RoutingTable()
+        self.served: list[ServedEndpoint] = []
         self.operator_routes: dict[str, RoutingTable[OperatorRoute]] = {}
 
     def open(self) -> None:
@@ -177,6 +180,7 @@ class Runtime:
                     for endpoint in endpoints:
                         served = ServedEndpoint(endpoint, self.lifecycle.stages(endpoint), name)
                         self.routes.add(endpoint.method, endpoint.path, served, name)
+                        self.served.append(served)
                 elif isinstance(kind, Admin):
                     with blaming(name, "cannot name its routes"):
                         routes = kind.routes()

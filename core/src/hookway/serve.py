@@ -60,6 +60,12 @@ class ServeRole:
         self._retiring: set[asyncio.Task[None]] = set()
         self._old: set[Runtime] = set()
         self._started = False
+        self._in_flight_gauge = process.metrics.gauge(
+            "proxy_in_flight_requests",
+            "Requests whose answer is not complete.",
+            ("endpoint", "inbound_protocol"),
+        )
+        process.metrics.before_reading(self._count_in_flight)
 
     @property
     def current(self) -> Runtime | None:
@@ -133,6 +139,16 @@ class ServeRole:
         self._old.discard(old)
         kept = {id(one) for one in self.runtime.plugins.values()}
         await self._loader.stop(one for one in old.plugins.values() if id(one) not in kept)
+
+    def _count_in_flight(self) -> None:
+        """Bring the gauge up to date: old Runtimes may still serve what began on them."""
+        counts: dict[tuple[str, ...], int] = {}
+        for runtime in (self.runtime, *self._old) if self._started else ():
+            for one in runtime.served:
+                at: tuple[str, ...] = (one.endpoint.path, one.endpoint.protocol)
+                counts[at] = counts.get(at, 0) + one.in_flight
+        for labels in {*counts, *self._in_flight_gauge.values}:
+            self._in_flight_gauge.set(counts.get(labels, 0), *labels)
 
     # ── listeners ───────────────────────────────────────────────────────────────────────────
 

@@ -98,7 +98,7 @@ class StatusBoard:
         """Note that a configuration serves."""
         now = self._clock.now()
         before = self._status.applied
-        same = self._resources is not None and self._resources.rows == resources.rows
+        same = self._resources is not None and same_rows(self._resources.rows, resources.rows)
         if not same:
             self._hash = ""
         self._resources = resources
@@ -236,6 +236,14 @@ def error_kind(error: StartError) -> ErrorKind:
 def problems_of(error: StartError) -> Sequence[Problem]:
     """Return what is wrong, one by one."""
     return error.problems if isinstance(error, ConfigError) else [Problem("", str(error))]
+
+
+def same_rows(left: Mapping[str, Sequence[Resource]], right: Mapping[str, Sequence[Resource]]) -> bool:
+    """Say whether two sets of rows are equal, wherever the rows came from."""
+    return left.keys() == right.keys() and all(
+        [(one.id, one.row) for one in rows] == [(one.id, one.row) for one in right[name]]
+        for name, rows in left.items()
+    )
 
 
 def with_hash(status: ConfigStatus, digest: str) -> ConfigStatus:

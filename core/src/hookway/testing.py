@@ -148,6 +148,26 @@ class RunningGateway:
         """Send a POST."""
         return self.request("POST", path, body, **options)
 
+    def operator(self, path: str, *, listener: str = "metrics", method: str = "GET") -> HttpReply:
+        """Ask a route of the operators' listener ``metrics`` or ``admin``."""
+        address = self.gateway.serve.operator_addresses[listener]
+        connection = http.client.HTTPConnection(address.host, address.port, timeout=30)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            lines = {name.lower(): value for name, value in answer.getheaders()}
+            return HttpReply(answer.status, lines, answer.read())
+        finally:
+            connection.close()
+
+    def reload(self, settings: Mapping[str, Any] | None = None) -> bool:
+        """Read conf.d and the sources again, with a further conf.d file; say whether it was applied."""
+        if settings is not None:
+            directory = self.gateway.directory
+            assert directory is not None
+            (directory / "90-reload.yaml").write_text(json.dumps(settings))
+        return self.run(self.gateway.control.reload_everything())
+
     def chat(self, text: str, *, model: str = "echo", **members: Any) -> HttpReply:
         """Send one user message to the chat endpoint of the OpenAI dialect."""
         messages = [{"role": "user", "content": text}]

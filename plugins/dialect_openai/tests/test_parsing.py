@@ -173,3 +173,21 @@ def test_no_json_makes_the_dialect_fail_in_any_other_way(request: dict[str, Any]
 )
 def test_json_at_the_edge_of_what_can_be_read_is_refused_or_read(messages: bytes) -> None:
     everything_a_plugin_may_ask(b'{"model":"m","messages":' + messages + b"}")
+
+
+@pytest.mark.parametrize(
+    ("members", "limit"),
+    [
+        ({}, None),
+        ({"max_tokens": 50}, 50),
+        ({"max_completion_tokens": 60, "max_tokens": 50}, 60),
+        ({"max_tokens": 50, "n": 3}, 150),
+        ({"max_tokens": None}, None),
+        ({"max_tokens": -1}, None),
+        ({"max_tokens": "many"}, None),
+        ({"max_tokens": 10**40}, None),
+        ({"max_tokens": 50, "n": 0}, 50),
+    ],
+)
+def test_the_callers_own_limit_of_the_answer_is_known(members: dict[str, Any], limit: int | None) -> None:
+    assert parse_chat(body(**members)).output_limit() == limit

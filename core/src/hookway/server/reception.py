@@ -57,6 +57,7 @@ class Reception:
         )
         exchange = self._exchange(request, runtime, served, path, query)
         role.in_flight += 1
+        served.in_flight += 1
         runtime.entered()
         try:
             error = self._refuse_early(request, runtime.body_limit)
@@ -74,6 +75,7 @@ class Reception:
             raise
         finally:
             role.in_flight -= 1
+            served.in_flight -= 1
             runtime.left()
 
     def _exchange(

@@ -146,6 +146,20 @@ class ChatView(RequestView):
                 total += size if size < _LARGE else _size_without_media(value)
         return total
 
+    def output_limit(self) -> int | None:
+        """Return ``max_completion_tokens``, or the older ``max_tokens``, times the number of choices."""
+        limit = self._number("max_completion_tokens")
+        if limit is None:
+            limit = self._number("max_tokens")
+        return None if limit is None else limit * max(1, self._number("n") or 1)
+
+    def _number(self, name: str) -> int | None:
+        value = self.envelope.get(name)
+        if value is None or len(value) > 20:
+            return None
+        text = bytes(value)
+        return int(text) if text.isdigit() else None
+
     @property
     def legacy_functions(self) -> bool:
         """Whether the client uses ``functions``, so that calls are answered as ``function_call``."""
