@@ -16,10 +16,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from load import key_of
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
@@ -127,10 +129,11 @@ def hookway(enabled: Callable[[list[str]], set[str] | None]) -> Callable[[int, i
         conf = directory / "conf.d"
         conf.mkdir()
         resources = directory / "resources.yaml"
-        resources.write_text(json.dumps(hookway_resources(upstream)))  # JSON is YAML
         plugins: dict[str, object] = {}
         installed = installed_plugins()
         wanted = enabled(installed)
+        limited = wanted is None or "limit_rate" in wanted
+        resources.write_text(json.dumps(hookway_resources(upstream, limited=limited)))  # JSON is YAML
         if wanted is not None:
             plugins = {name: {"enabled": name in wanted} for name in installed}
         plugins["source_file"] = {"path": str(resources)}
@@ -148,8 +151,22 @@ def hookway(enabled: Callable[[list[str]], set[str] | None]) -> Callable[[int, i
     return launch
 
 
-def hookway_resources(upstream: int) -> dict[str, object]:
-    """Return the rows: one key, one model, one upstream."""
+LIMITS = {"rpm": 10**9, "tpm": 10**12, "concurrency": 10**6}
+"""Three limits that are counted, and that no run reaches."""
+
+
+CALLERS = 1000
+"""How many further keys there are, for runs in which many callers take turns."""
+
+
+def hookway_resources(upstream: int, *, limited: bool) -> dict[str, object]:
+    """Return the rows: one key, with limits where these are counted, one model, one upstream."""
+    common: dict[str, object] = {"allowed_models": ["*"]} | ({"rate_limit": LIMITS} if limited else {})
+    keys: list[dict[str, object]] = [{"display_name": "bench", "key_env": "HOOKWAY_KEY", **common}]
+    keys += [
+        {"display_name": f"caller-{number}", "key": key_of(KEY, number), **common}
+        for number in range(CALLERS)
+    ]
     return {
         "_format_version": "1",
         "provider_keys": [
@@ -163,8 +180,27 @@ def hookway_resources(upstream: int) -> dict[str, object]:
         "models": [
             {"display_name": ALIAS, "provider": "openai", "model_name": "mini", "provider_key": "mock"}
         ],
-        "api_keys": [{"display_name": "bench", "key_env": "HOOKWAY_KEY", "allowed_models": ["*"]}],
+        "api_keys": [{"display_name": "bench", "key_env": "HOOKWAY_KEY", **common}],
     }
+
+
+def with_callers(contender: Contender) -> Contender:
+    """Return a contender of ours to which :data:`CALLERS` further keys are known, each like its first."""
+
+    def launch(port: int, upstream: int, directory: Path) -> Launch:
+        made = contender.launch(port, upstream, directory)
+        path = directory / "resources.yaml"
+        if path.exists():  # the floors know no keys
+            rows = json.loads(path.read_text())
+            like = {name: value for name, value in rows["api_keys"][0].items() if name != "key_env"}
+            rows["api_keys"] += [
+                {**like, "display_name": f"caller-{number}", "key": key_of(KEY, number)}
+                for number in range(CALLERS)
+            ]
+            path.write_text(json.dumps(rows))
+        return made
+
+    return replace(contender, launch=launch)
 
 
 def only(names: tuple[str, ...]) -> Callable[[list[str]], set[str] | None]:

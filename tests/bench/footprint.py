@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from contenders import ALIAS, HERE, KEY, Contender, Launch, start
+from contenders import ALIAS, CALLERS, HERE, KEY, Contender, Launch, start, with_callers
 from load import Job
 from load_process import LoadProcess
 from mock_upstream import answer_body_bytes
@@ -40,14 +40,19 @@ def cold_start(contender: Contender, upstream: int, directory: Path, times: int)
 def memory_over_requests(
     contender: Contender, upstream: int, directory: Path, load: LoadProcess, requests: int
 ) -> dict[str, Any]:
-    """Return resident MB of a fresh process after its start, a fifth of the requests, and all of them."""
-    with start(contender, upstream, directory / f"memory-{contender.name}") as process:
+    """Return resident MB of a fresh process after its start, a fifth of the requests, and all of them.
+
+    The requests of our own gateways are those of a thousand callers in turn.
+    """
+    measured = with_callers(contender) if contender.ours else contender
+    with start(measured, upstream, directory / f"memory-{contender.name}") as process:
         process.wait_ready(contender.ready)
 
         def job(count: int) -> Job:
             return Job(
                 port=process.port,
                 key=KEY,
+                keys=CALLERS if contender.ours else 1,
                 model=ALIAS,
                 headers=contender.headers_for(upstream),
                 request_bytes=SMALL_REQUEST,

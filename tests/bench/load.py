@@ -18,10 +18,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import sys
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import httptools
@@ -40,6 +41,7 @@ class Job(msgspec.Struct, forbid_unknown_fields=True):
     Args:
         port: port on 127.0.0.1.
         key: bearer token.
+        keys: how many callers take turns; with more than one, each has :func:`key_of` its number.
         model: model name in the request.
         headers: further request headers.
         request_bytes: length of the request body.
@@ -56,6 +58,7 @@ class Job(msgspec.Struct, forbid_unknown_fields=True):
 
     port: int
     key: str = "bench"
+    keys: int = 1
     model: str = "fast"
     headers: dict[str, str] = {}
     request_bytes: int = 1000
@@ -98,8 +101,19 @@ class Result(msgspec.Struct):
     p99: float = 0.0
 
 
-def request_bytes(job: Job) -> bytes:
-    """Render the request that every connection sends, with ``job.request_bytes`` of JSON as its body."""
+def key_of(key: str, number: int) -> str:
+    """Return the bearer token of one of many callers."""
+    return f"{key}-{number:04d}"
+
+
+def requests_of(job: Job) -> Iterator[bytes]:
+    """Return the requests of a job, those of its callers in turn, without end."""
+    keys = [job.key] if job.keys == 1 else [key_of(job.key, number) for number in range(job.keys)]
+    return itertools.cycle([request_bytes(job, key) for key in keys])
+
+
+def request_bytes(job: Job, key: str = "") -> bytes:
+    """Render a request, with ``job.request_bytes`` of JSON as its body."""
     stream = b',"stream":true' if job.stream else b""
     start = b'{"model":"%b","max_tokens":%d%b,"messages":[{"role":"user","content":"' % (
         job.model.encode(),
@@ -116,7 +130,7 @@ def request_bytes(job: Job) -> bytes:
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nauthorization: Bearer %b\r\n"
         b"content-type: application/json\r\naccept: application/json\r\naccept-encoding: gzip, deflate\r\n"
         b"user-agent: OpenAI/Python 2.8.0\r\nx-stainless-lang: python\r\n%bcontent-length: %d\r\n\r\n"
-    ) % (job.port, job.key.encode(), further, len(body))
+    ) % (job.port, (key or job.key).encode(), further, len(body))
     return head + body
 
 
@@ -192,12 +206,12 @@ class Client(asyncio.Protocol):
 
     Args:
         window: where answers are counted.
-        request: the request's bytes.
+        requests: what to send, one after the other; shared with other connections.
     """
 
-    def __init__(self, window: Window, request: bytes) -> None:
+    def __init__(self, window: Window, requests: Iterator[bytes]) -> None:
         self.window = window
-        self.request = request
+        self.requests = requests
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.parser = httptools.HttpResponseParser(self)
         self.transport: asyncio.Transport | None = None
@@ -215,7 +229,7 @@ class Client(asyncio.Protocol):
         self.length = 0
         self.tail = b""
         self.sent = time.perf_counter()
-        self.transport.write(self.request)
+        self.transport.write(next(self.requests))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -334,11 +348,11 @@ def _describe(context: dict[str, Any]) -> str:
 async def _work(window: Window, clients: list[Client]) -> Result:
     """Connect, let every client do its part, and return the figures."""
     job = window.job
-    request = request_bytes(job)
-    kind: Callable[[Window, bytes], Client] = StreamClient if job.stream else AnswerClient
+    requests = requests_of(job)
+    kind: Callable[[Window, Iterator[bytes]], Client] = StreamClient if job.stream else AnswerClient
     loop = asyncio.get_running_loop()
     for number in range(job.connections):
-        _, client = await loop.create_connection(lambda: kind(window, request), "127.0.0.1", job.port)
+        _, client = await loop.create_connection(lambda: kind(window, requests), "127.0.0.1", job.port)
         clients.append(client)
         if job.stream and number % 10 == 9:
             await asyncio.sleep(0.003)  # streams begin one after the other, as callers do

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from contenders import Contender, Launch, Running, contenders, free_port, start, start_mock
 from hooks_grid import bare_loop, runners
-from load import Job, Result, request_bytes
+from load import Job, Result, request_bytes, requests_of
 from load_process import LoadProcess
 from mock_upstream import answer_body_bytes
 from process_meter import cpu_seconds, process_tree
@@ -121,6 +121,15 @@ def test_requests_are_json_of_the_length_asked_for() -> None:
     assert len(body) == 100_000
     assert json.loads(body)["model"] == "fast"
     assert b"content-length: 100000" in head
+
+
+def test_callers_take_turns_with_requests_of_one_length() -> None:
+    requests = requests_of(Job(port=1, keys=3))
+    seen = [next(requests) for _ in range(6)]
+
+    assert seen[:3] == seen[3:]
+    assert len({len(one) for one in seen}) == 1
+    assert [one.count(b"Bearer bench-000%d" % number) for number, one in enumerate(seen[:3])] == [1, 1, 1]
 
 
 def test_job_counts_answers_and_the_cpu_of_the_process_alone(load: LoadProcess, mock: Running) -> None:

@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
+from hookway.config.addresses import Address
 from hookway.testing import GatewayFactory, RunningGateway
-from hookway_sdk import Admin, Guard, OperatorReply, OperatorRequest, OperatorRoute, Settings
+from hookway_sdk import Admin, Guard, OperatorReply, OperatorRequest, OperatorRoute, Settings, StartError
 
 
 class Word(Settings):
@@ -29,6 +32,11 @@ class Says(Admin[Word]):
 
     async def word(self, request: OperatorRequest) -> OperatorReply:
         return OperatorReply(self.settings.word.encode())
+
+
+OFF = {"enabled": False}
+NOBODY = {"sink_prometheus": OFF, "admin_status": OFF}
+"""Without the plugins that serve something to operators."""
 
 
 def reload(running: RunningGateway, settings: dict[str, Any]) -> None:
@@ -52,7 +60,7 @@ def test_a_route_is_served_by_the_instance_that_is_on(gateway: GatewayFactory) -
 
 
 def test_the_listener_opens_when_the_first_plugin_serves_it(gateway: GatewayFactory) -> None:
-    running = gateway({"plugins": {"admin_says": {"enabled": False}}}, plugins={"admin_says": Says})
+    running = gateway({"plugins": {"admin_says": OFF, **NOBODY}}, plugins={"admin_says": Says})
     assert running.gateway.serve.operator_addresses == {}
     reload(running, {"plugins": {"admin_says": {"enabled": True}}})
     until(lambda: "metrics" in running.gateway.serve.operator_addresses)
@@ -66,7 +74,7 @@ def test_a_listener_whose_address_is_taken_is_told_and_tried_again(gateway: Gate
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         running = gateway(
             {
-                "plugins": {"admin_says": {"enabled": False}},
+                "plugins": {"admin_says": OFF, **NOBODY},
                 "observability": {"metrics": {"prometheus": {"addr": address}}},
             },
             plugins={"admin_says": Says},
@@ -91,3 +99,19 @@ def until(holds: Callable[[], bool]) -> None:
         if time.monotonic() > end:
             raise TimeoutError
         time.sleep(0.01)
+
+
+def test_an_address_that_nobody_chose_may_be_taken(
+    gateway: GatewayFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = {"observability": {"metrics": {"prometheus": {"addr": address}}}}
+        with pytest.raises(StartError, match="cannot listen"):
+            gateway(settings, plugins={"admin_says": Says})
+        monkeypatch.setattr("hookway.serve.DEFAULTS", (Address.parse(address),))
+        running = gateway(settings, plugins={"admin_says": Says})
+        assert running.chat("hello").status == 200
+        assert any(line["event"] == "operators_not_served" for line in running.log)

@@ -48,7 +48,7 @@ class Listed(Source[NoSettings]):
         return SourceDocument({name: [SourceRow(row) for row in rows] for name, rows in ROWS.items()})
 
 
-def rejecting(collection: str, name: str) -> type[Plugin[Any]]:
+def rejecting(collection: str, name: str, *, guards: bool = True) -> type[Plugin[Any]]:
     """Return a plugin with curfews, which rejects one row."""
 
     class Rejects(Plugin[Any]):
@@ -60,7 +60,7 @@ def rejecting(collection: str, name: str) -> type[Plugin[Any]]:
         def compile_resources(self, compiler: Compiler) -> None:
             for row in compiler.snapshot.rows(collection):
                 if row.name == name:
-                    compiler.reject(row, "it is odd")
+                    compiler.reject(row, "it is odd", guards=guards)
 
     return Rejects
 
@@ -105,3 +105,22 @@ def test_a_rejected_row_of_a_strict_source_refuses_all_of_it(
 ) -> None:
     with pytest.raises(ConfigError, match="it is odd"):
         gateway(resources=ROWS, plugins={"limit_curfew": rejecting(collection, name)})
+
+
+def test_a_rejected_row_that_guards_nothing_closes_nothing(gateway: GatewayFactory) -> None:
+    running = gateway(
+        {"plugins": {"source_file": {"enabled": False}}},
+        plugins={"source_listed": Listed, "limit_curfew": rejecting("curfews", "night", guards=False)},
+    )
+    assert set(statuses(running).values()) == {200}
+
+
+def test_a_rejected_row_of_a_lenient_source_stands_in_the_status(gateway: GatewayFactory) -> None:
+    running = gateway(
+        {"plugins": {"source_file": {"enabled": False}}},
+        plugins={"source_listed": Listed, "limit_curfew": rejecting("models", "one")},
+    )
+    status = running.run(running.gateway.process.status.config())
+    assert status.state == "degraded"
+    (row,) = status.rejected
+    assert (row.collection, row.name, row.kind, row.error) == ("models", "one", "parse_failed", "it is odd")

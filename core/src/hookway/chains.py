@@ -44,6 +44,7 @@ class Step(msgspec.Struct, frozen=True, eq=False):
         call: what is called with the exchange (with the event, in ``record``).
         on_error: what a failure means.
         origin: where the priority came from, for ``hookway hooks``.
+        groups_only: it has nothing to do with models that are called by their own name.
     """
 
     priority: int
@@ -53,6 +54,7 @@ class Step(msgspec.Struct, frozen=True, eq=False):
     call: Callable[[Any], Any]
     on_error: OnError
     origin: str = "declared"
+    groups_only: bool = False
 
 
 Chain = tuple[Step, ...]

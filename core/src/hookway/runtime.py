@@ -24,7 +24,14 @@ from hookway.routing_table import RoutingTable
 from hookway.sending import Sender
 from hookway.settlement import Settlement
 from hookway.snapshot import RowStep, Snapshot, SnapshotCompiler, SnapshotParts
-from hookway.steps import SHARED_PHASES, StepMaker, cache_steps, collect_steps, record_chains
+from hookway.steps import (
+    SHARED_PHASES,
+    StepMaker,
+    cache_steps,
+    collect_steps,
+    overrides,
+    record_chains,
+)
 from hookway.upstream import TlsSettings
 from hookway.usage_estimates import UsageEstimator
 from hookway_sdk import (
@@ -48,6 +55,7 @@ from hookway_sdk import (
     Resource,
     RowKind,
     Service,
+    Sink,
     Strategy,
     Tokens,
     nearest_name,
@@ -278,7 +286,8 @@ class Runtime:
         for impl in self.manager.implementations("compile_resources"):
             with blaming(impl.plugin_name, "cannot compile resources"):
                 impl.function(compiler)
-        refuse_strict([*rejected, *compiler.rejected], strict)
+        snapshot.rejected = [*rejected, *compiler.rejected]
+        refuse_strict(snapshot.rejected, strict)
         return snapshot
 
     def _row_steps(
@@ -454,8 +463,10 @@ class Runtime:
         ended: list[tuple[str, Callable[..., None]]] = []
         for name, loaded in self.plugins.items():
             for kind in loaded.entries:
-                if isinstance(kind, Resilience) and type(kind).ended is not Resilience.ended:
+                if isinstance(kind, Resilience) and overrides(kind, Resilience, "ended"):
                     ended.append((name, kind.ended))
+                elif isinstance(kind, Sink) and overrides(kind, Sink, "attempt_ended"):
+                    ended.append((name, kind.attempt_ended))
         attempts = AttemptLoop(
             self.sender,
             self.runner,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hookway.config.addresses import Address
 from hookway.config.restart_only import waiting_for_restart
-from hookway.config.settings import ListenerTls, ProxySettings
+from hookway.config.settings import AdminSettings, ListenerTls, PrometheusSettings, ProxySettings
 from hookway.health import Health
 from hookway.link import Update
 from hookway.loading import RuntimeLoader
@@ -30,6 +30,14 @@ READ_BUFFER = 256 * 1024
 
 POLL = 0.05
 """Seconds between looks at the number of requests in flight while draining."""
+
+
+DEFAULTS = (AdminSettings().addr, PrometheusSettings().addr)
+"""Where operators' listeners are bound while nobody says otherwise."""
+
+
+class DefaultTaken(StartError):
+    """A default address of operators cannot be bound."""
 
 
 class ServeRole:
@@ -163,7 +171,8 @@ class ServeRole:
         """
         settings = self.runtime.settings
         proxy = settings.proxy
-        heads = HeadWriter(self.process.brand.server, self.process.brand.request_id_header)
+        brand = self.process.brand
+        heads = HeadWriter(brand.server, brand.request_id_header, self.process.note_failure)
         real_ip = proxy.real_ip
         real_address = RealAddress(
             [one.network for one in real_ip.trusted_proxies], str(real_ip.header), real_ip.recursive
@@ -180,7 +189,11 @@ class ServeRole:
         )
         self._gateway = GatewayServer(connections, **server_options(self.runtime, proxy))
         address = await self._bind(self._gateway, proxy.addr, proxy.tls)
-        await self._listen_for_operators()
+        try:
+            await self._listen_for_operators()
+        except DefaultTaken as error:
+            # A second gateway on one machine serves its callers, too.
+            self.process.log.warning("operators_not_served", error=str(error))
         return address
 
     async def _listen_for_operators(self) -> None:
@@ -194,8 +207,12 @@ class ServeRole:
                 listener = self._operators[name] = OperatorListener(name, lambda: self.runtime, self.health)
                 try:
                     self.operator_addresses[name] = await self._bind(listener.server(), addr, tls)
-                except StartError:
+                except StartError as error:
                     del self._operators[name]  # the next reload tries again
+                    if addr in DEFAULTS:
+                        raise DefaultTaken(
+                            f"{error}; nobody chose this address, so callers are served"
+                        ) from error
                     raise
 
     async def _bind(

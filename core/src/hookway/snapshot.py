@@ -87,7 +87,11 @@ class SnapshotParts(msgspec.Struct):
 
 
 class Snapshot:
-    """See :class:`hookway_sdk.SnapshotView`. Made complete, then only read; caches in it are bounded."""
+    """See :class:`hookway_sdk.SnapshotView`. Made complete, then only read; caches in it are bounded.
+
+    Attributes:
+        rejected: rows of lenient sources that plugins refused, and why.
+    """
 
     def __init__(self, revision: int, parts: SnapshotParts) -> None:
         self.revision = revision
@@ -96,6 +100,7 @@ class Snapshot:
         self._by_name = {name: {one.name: one for one in rows} for name, rows in parts.resources.rows.items()}
         self._by_id = {name: {one.id: one for one in rows} for name, rows in parts.resources.rows.items()}
         self._compiled: dict[str, Any] = {}
+        self.rejected: Sequence[tuple[Resource, str]] = ()
         self._closed_for_all = parts.closed_for_all
         self._models: dict[str, CompiledModel] = {}
         self._chains: dict[tuple[str, str, str, str, tuple[str, ...]], CallerChains] = {}
@@ -164,7 +169,11 @@ class Snapshot:
         scope = Scope(model.view.id, principal.key_id, principal.team_id)
         allowed = any(glob_matches(one, model.view.requested) for one in principal.allowed_models)
         closed = model.closed or self._closed(principal.key_id)
-        return self._caller_chains(scope, allowed, closed)
+        chains = self._caller_chains(scope, allowed, closed)
+        if model.view.shape == "direct" and any(step.groups_only for step in chains.filter):
+            left = tuple(step for step in chains.filter if not step.groups_only)
+            chains = msgspec.structs.replace(chains, filter=left)
+        return chains
 
     def _caller_chains(self, scope: Scope, allowed: bool, closed: str) -> CallerChains:
         """Return the chain of each caller phase: shared steps and the steps of rows that apply."""
@@ -203,9 +212,11 @@ class SnapshotCompiler:
         """Keep something in the new snapshot."""
         self.snapshot.put(key, value)
 
-    def reject(self, resource: Resource, reason: str) -> None:
+    def reject(self, resource: Resource, reason: str, *, guards: bool = True) -> None:
         """Refuse a row that cannot be used (see :meth:`hookway_sdk.Compiler.reject`)."""
         self.rejected.append((resource, reason))
+        if not guards:
+            return
         told = f"{resource.collection} '{resource.name}' cannot be used: {reason}"
         self._closed[resource.collection, resource.id] = told
         self.snapshot.resources.closed[resource.collection, resource.id] = told

@@ -147,7 +147,7 @@ class StatusBoard:
 
     async def config(self) -> ConfigStatus:
         """Return the state of the configuration."""
-        status, resources = self._status, self._resources
+        status, resources = self._with_plugins_word(), self._resources
         if status.applied is None or resources is None:
             return status
         if not self._hash:
@@ -170,6 +170,19 @@ class StatusBoard:
         rows = runtime.snapshot.rows("models")
         known = await self._health(runtime, [one.id for one in rows])
         return [model_status(one, known.get(one.id, Health())) for one in rows]
+
+    def _with_plugins_word(self) -> ConfigStatus:
+        """Return the status, rows that plugins refused included."""
+        status, runtime = self._status, self.current()
+        if status.applied is None or runtime is None or not runtime.snapshot.rejected:
+            return status
+        since = status.applied.applied_at
+        further = [
+            RejectedRow(one.collection, one.name, one.id, "parse_failed", reason, since, since)
+            for one, reason in runtime.snapshot.rejected
+        ]
+        state: ConfigState = "degraded" if status.state in ("synced", "empty") else status.state
+        return msgspec.structs.replace(status, state=state, rejected=in_order([*status.rejected, *further]))
 
     async def _health(self, runtime: Runtime, ids: Sequence[str]) -> Mapping[str, Health]:
         """Ask every resilience plugin; the worst word counts, and one that fails says nothing."""

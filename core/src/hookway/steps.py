@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from hookway.chains import Step
 from hookway.config.plugin_entries import PluginEntry
 from hookway.live_exchange import LiveExchange
@@ -97,7 +99,8 @@ class StepMaker:
                 )
         elif isinstance(kind, Resilience):
             if overrides(kind, Resilience, "filter"):
-                yield Phase.FILTER, self.step(plugin, Phase.FILTER, kind, plan_filter(kind))
+                step = self.step(plugin, Phase.FILTER, kind, plan_filter(kind))
+                yield Phase.FILTER, msgspec.structs.replace(step, groups_only=not kind.filters_direct)
             if overrides(kind, Resilience, "judge"):
                 yield Phase.JUDGE, self.step(plugin, Phase.JUDGE, kind, attempt_judge(kind))
         elif isinstance(kind, Sink):

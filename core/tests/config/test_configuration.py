@@ -60,11 +60,20 @@ def test_an_empty_conf_d_gives_a_gateway_on_loopback_with_bounds_and_the_default
         "dialect_openai",
         "provider_openai",
         "provider_echo",
+        "limit_rate",
         "strategy_failover",
+        "strategy_round_robin",
+        "strategy_weighted",
+        "resilience_checks",
+        "resilience_cooldown",
+        "resilience_retry_budget",
+        "service_tokens",
         "store_memory",
         "source_env",
         "source_file",
         "sink_access_log",
+        "sink_prometheus",
+        "admin_status",
     ]
 
 

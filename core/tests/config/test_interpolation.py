@@ -98,10 +98,11 @@ def test_a_value_that_is_wholly_a_variable_is_loose_and_others_are_text() -> Non
     assert value["a"].meaning() == 8080
 
 
-def test_in_resources_every_result_is_plain_text_and_hidden() -> None:
+def test_in_resources_every_result_is_text_and_hidden() -> None:
     filled = fill("a: ${PORT}\nb: [x, 'y${PORT}']\nc: 5", texts_only=True)
     assert filled.value == {"a": "8080", "b": ["x", "y8080"], "c": 5}
-    assert type(filled.value["a"]) is str
+    # Text that hides itself: no message quotes what a variable holds.
+    assert type(filled.value["a"]) is VariableText
     assert filled.hidden == {("a",), ("b", 1)}
 
 

@@ -135,7 +135,7 @@ def exchange(target: str = "", shape: str = "routing") -> LiveExchange:
 
 def own(exchange: LiveExchange) -> list[str]:
     """Return the gateway's own lines of an answer."""
-    first, *lines = own_lines(exchange).split("\r\n")
+    first, *lines = own_lines(exchange, unexpected).split("\r\n")
     assert first == ""
     return lines
 
@@ -167,6 +167,28 @@ def test_what_would_break_the_head_is_not_said(broken: str) -> None:
     made.cache_status = broken
     made.dropped = ("/a", broken)
     assert own(made) == ["x-hookway-call-id: id-1"]
+
+
+def unexpected(*failure: Any) -> None:
+    raise AssertionError(failure)
+
+
+def test_lines_are_written_when_the_head_is() -> None:
+    made, left = exchange(), [5]
+    made.at_head(lambda: f"\r\nx-left: {left[0]}")
+    left[0] = 4
+    assert own(made)[-1] == "x-left: 4"
+    assert made.answer_headers() == [("x-left", "4")]
+
+
+def test_a_step_that_fails_to_write_its_lines_costs_no_answer() -> None:
+    made, failures = exchange(), []
+    made.at_head(lambda: str(1 // 0))
+    made.at_head(lambda: "\r\nx-b: 2")
+    assert own_lines(made, lambda *failure: failures.append(failure)).endswith("\r\nx-b: 2")
+    assert [(plugin, phase, type(error)) for plugin, phase, error, _ in failures] == [
+        ("headers", "head", ZeroDivisionError)
+    ]
 
 
 def test_own_lines_follow_those_of_steps() -> None:

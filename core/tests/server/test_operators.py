@@ -38,7 +38,8 @@ def running(gateway: GatewayFactory) -> RunningGateway:
 
 def ask(running: RunningGateway, first: str, *pieces: bytes, headers: str = "") -> tuple[int, bytes]:
     """Send a request whose body comes in pieces; return status and body of the answer."""
-    address = running.gateway.serve._servers[-1].sockets[0].getsockname()
+    bound = running.gateway.serve.operator_addresses["admin"]
+    address = bound.host, bound.port
     length = sum(map(len, pieces))
     head = f"{first} HTTP/1.1\r\nhost: a\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n"
     with socket.create_connection(address, timeout=5) as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from hookway_sdk.incoming import safe_header
@@ -96,6 +96,7 @@ class Exchange:
         "endpoint",
         "error",
         "first_byte",
+        "head_writers",
         "headers",
         "id",
         "kind",
@@ -158,6 +159,7 @@ class Exchange:
         self.attempts: list[Attempt] = []
         self.reply: Reply | None = None
         self.reply_headers: list[tuple[str, str]] = []
+        self.head_writers: tuple[Callable[[], str], ...] = ()
         self.reservations: list[Reservation] = []
         self.usage = Usage()
         self.error: GatewayError | None = None
@@ -214,6 +216,24 @@ class Exchange:
                     self.reply_headers = [one for one in lines if one[0].lower() != lower]
                     break
         self.add_header(name, value)
+
+    def at_head(self, lines: Callable[[], str]) -> None:
+        """Let header lines be written when the head of the answer is, of a good one or of an error.
+
+        For figures that change until then: a buffered answer is settled before its head is written. It is
+        also the cheapest way to add several lines.
+
+        Args:
+            lines: returns the lines, each beginning with a line end (``"\\r\\nx-left: 5"``); nothing in them
+                may come from a caller or a provider unchecked (:func:`safe_header`).
+        """
+        self.head_writers += (lines,)
+
+    def answer_headers(self) -> list[tuple[str, str]]:
+        """Return the headers that steps have added so far, as they would be written now."""
+        late = "".join([write() for write in self.head_writers])
+        pairs = [line.partition(": ") for line in late.split("\r\n") if line]
+        return [*self.reply_headers, *((name, value) for name, _, value in pairs)]
 
     def reserve(self, reservation: Reservation) -> None:
         """Hold something for the length of this exchange; settled or released exactly once."""

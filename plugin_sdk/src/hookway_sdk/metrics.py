@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 
@@ -20,6 +20,12 @@ class Family(Protocol):
 
     def bind(self, *labels: str) -> Series:
         """Return one series, for whoever changes it often; the series exists from now on."""
+
+    def follow(self, read: Callable[[], float], *labels: str) -> None:
+        """Ask for a series' value when somebody reads it, for what changes often and is read seldom.
+
+        The last one who follows a series is asked. What ``read`` holds lives until then.
+        """
 
 
 class Series(Protocol):

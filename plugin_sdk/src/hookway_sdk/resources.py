@@ -152,12 +152,16 @@ class Compiler(Protocol):
     def put(self, key: Compiled[T], value: T) -> None:
         """Keep something in the new snapshot."""
 
-    def reject(self, resource: Resource, reason: str) -> None:
+    def reject(self, resource: Resource, reason: str, *, guards: bool = True) -> None:
         """Refuse a row that passed its schema but cannot be used; whatever it guards is closed.
 
         A model, a provider key, an API key and a cache take only themselves along. A row of any other
         collection may guard every request, so nothing is served while a lenient source has one; a strict
         source is refused whole.
+
+        Args:
+            guards: false for a row that guards nothing, since what it names is not there (yet); a lenient
+                source then serves on without it.
         """
 
 

@@ -55,7 +55,7 @@ def interpolate(
     Args:
         document: what was read.
         environ: the variables.
-        texts_only: for resources files: every result is a plain ``str``.
+        texts_only: for resources files: every result is text, whatever it looks like.
         path: where the document's value stands, for the paths of the result.
     """
     work = _Interpolation(document.places, environ, texts_only)
@@ -96,7 +96,7 @@ class _Interpolation:
             return result
         self.hidden.add(path)
         if self._texts_only:
-            return result
+            return VariableText(result)
         whole = _TOKEN.fullmatch(text)
         return LooseText(result) if whole is not None else VariableText(result)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -24,9 +24,16 @@ class HeadWriter:
     Args:
         server: value of the ``Server`` header.
         request_id_header: name of the header that carries the request id.
+        failed: told of steps whose lines could not be written.
     """
 
-    def __init__(self, server: str, request_id_header: str) -> None:
+    def __init__(
+        self,
+        server: str,
+        request_id_header: str,
+        failed: Callable[[str, str, Exception, str], None] = lambda *_: None,
+    ) -> None:
+        self.failed = failed
         self._server = server
         self._id_name = f"\r\n{request_id_header}: "
         self._starts: dict[tuple[int, str], str] = {}
@@ -85,8 +92,32 @@ class HeadWriter:
 
 def foreign_lines(headers: Sequence[tuple[str, str]]) -> str:
     """Return lines that plugins add, each after a line end; without those that they must not add."""
-    lines = ""
-    for name, value in headers:
-        if name.lower() not in _OWN and safe_header(name) and safe_header(value):
-            lines += f"\r\n{name}: {value}"
-    return lines
+    lines = "".join([f"\r\n{name}: {value}" for name, value in headers])
+    ends = len(headers)
+    # One look at all of them: there are as many line ends as were just written, and no name is ours.
+    if lines.count("\n") == ends and lines.count("\r") == ends and "\0" not in lines:
+        for name, _ in headers:
+            if name not in _FOREIGN and not is_foreign(name):
+                break
+        else:
+            return lines
+    return "".join(
+        [
+            f"\r\n{name}: {value}"
+            for name, value in headers
+            if name.lower() not in _OWN and safe_header(name) and safe_header(value)
+        ]
+    )
+
+
+_FOREIGN: set[str] = set()
+"""Names that were found to be nobody's; plugins use few, but providers' answers may bring any."""
+
+
+def is_foreign(name: str) -> bool:
+    """Say whether a header is none of the gateway's own."""
+    if name.lower() in _OWN:
+        return False
+    if len(_FOREIGN) < KEPT_STARTS:
+        _FOREIGN.add(name)
+    return True

@@ -128,7 +128,7 @@ class HttpClientSide:
             keep_alive=self.keep_alive,
             old=not self._chunked,
             headers=exchange.reply_headers,
-            own=STREAM_LINES + own_lines(exchange),
+            own=STREAM_LINES + own_lines(exchange, self._heads.failed),
         )
         self._put(head)
 

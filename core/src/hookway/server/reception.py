@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hookway.live_exchange import LiveExchange
-from hookway.server.answer_headers import own_lines
+from hookway.server.answer_headers import late_lines, own_lines
 from hookway.server.answers import HeadWriter
 from hookway.server.client_context import RealAddress, request_id, user_agent
 from hookway.server.fallback_errors import fallback_body
@@ -145,7 +145,7 @@ class Reception:
                 headers=exchange.reply_headers + list(reply.headers)
                 if reply.headers
                 else exchange.reply_headers,
-                own=own_lines(exchange),
+                own=own_lines(exchange, self._heads.failed),
             )
             client.answer(head, b"" if request.method == "HEAD" else reply.body)
         settlement.record(event)
@@ -167,6 +167,7 @@ class Reception:
             keep_alive=client.keep_alive,
             old=request.old,
             headers=headers,
+            own=late_lines(exchange, self._heads.failed) if exchange.head_writers else "",
         )
         client.answer(head, b"" if request.method == "HEAD" else body)
 

@@ -91,6 +91,7 @@ class MetricFamily:
         self.buckets = declaration.buckets
         self.values: dict[tuple[str, ...], float] = {}
         self.histograms: dict[tuple[str, ...], Histogram] = {}
+        self.followed: dict[tuple[str, ...], Callable[[], float]] = {}
 
     def add(self, amount: float = 1.0, *labels: str) -> None:
         """Add to a counter, or move a gauge."""
@@ -117,6 +118,17 @@ class MetricFamily:
         """Return one series."""
         known = self.histograms if self.kind == "histogram" else self.values
         return MetricSeries(self, self._key(labels, known))
+
+    def follow(self, read: Callable[[], float], *labels: str) -> None:
+        """Ask for a series' value when somebody reads it."""
+        key = self._key(labels, self.values)
+        self.values.setdefault(key, 0.0)
+        self.followed[key] = read
+
+    def update(self) -> None:
+        """Ask for the values of the series that are followed."""
+        for labels, read in self.followed.items():
+            self.values[labels] = read()
 
     def _key(self, labels: tuple[str, ...], known: Mapping[tuple[str, ...], object]) -> tuple[str, ...]:
         if len(labels) != len(self.labels):
@@ -156,7 +168,11 @@ class MetricRegistry:
         """Return every family, brought up to date, for a sink that exposes them."""
         for update in self._updates:
             update()
-        return tuple(self._families.values())
+        families = tuple(self._families.values())
+        for family in families:
+            if family.followed:
+                family.update()
+        return families
 
     def before_reading(self, update: Callable[[], None]) -> None:
         """Call a function of the core's each time that families are about to be read."""

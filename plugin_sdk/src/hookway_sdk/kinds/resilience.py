@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from hookway_sdk.kinds.base import EntryKind, SettingsT
 
@@ -22,9 +22,14 @@ class Resilience(EntryKind[SettingsT]):
 
     Phases ``filter`` (mode each) and ``judge`` (mode first). Fails open. Only methods that a subclass
     overrides become steps.
+
+    Attributes:
+        filters_direct: :meth:`filter` is asked about models called by their own name, too. A plugin that lets
+            those be tried whatever it knows says false, and their requests do not pass it.
     """
 
     kind = "resilience"
+    filters_direct: ClassVar[bool] = True
 
     async def filter(self, exchange: Exchange, plan: Plan) -> None:
         """Take candidates out of the plan, with a reason; without any left the request ends with 503."""

@@ -73,6 +73,7 @@ class RecordingFamily:
         self.buckets = buckets
         self.values: dict[tuple[str, ...], float] = {}
         self.observations: dict[tuple[str, ...], list[float]] = {}
+        self.followed: dict[tuple[str, ...], Callable[[], float]] = {}
 
     def add(self, amount: float = 1.0, *labels: str) -> None:
         """Add to a counter, or move a gauge."""
@@ -96,6 +97,16 @@ class RecordingFamily:
         if len(labels) != len(self.labels):
             raise ValueError(f"'{self.name}' has the labels {self.labels}, but was given {labels}")
         return RecordingSeries(self, labels)
+
+    def follow(self, read: Callable[[], float], *labels: str) -> None:
+        """Ask for a series' value when it is read."""
+        self._expect(labels, "counter", "gauge")
+        self.followed[labels] = read
+
+    def update(self) -> None:
+        """Ask for the values of the series that are followed."""
+        for labels, read in self.followed.items():
+            self.values[labels] = read()
 
     @property
     def histograms(self) -> dict[tuple[str, ...], RecordedHistogram]:
@@ -160,7 +171,9 @@ class RecordingMetrics:
         self.declared: dict[str, RecordingFamily] = {}
 
     def families(self) -> list[RecordingFamily]:
-        """Return every family."""
+        """Return every family, brought up to date."""
+        for family in self.declared.values():
+            family.update()
         return list(self.declared.values())
 
     def counter(self, name: str, help: str, labels: Sequence[str] = ()) -> RecordingFamily:
@@ -181,6 +194,7 @@ class RecordingMetrics:
 
     def value(self, name: str, *labels: str) -> float:
         """Return a counter's or gauge's value, 0.0 where nothing was ever added."""
+        self.declared[name].update()
         return self.declared[name].values.get(labels, 0.0)
 
     def observed(self, name: str, *labels: str) -> list[float]:

@@ -116,7 +116,7 @@ class ListedCompiler:
         """Keep something in the snapshot."""
         self.snapshot.values[key] = value
 
-    def reject(self, resource: Resource, reason: str) -> None:
+    def reject(self, resource: Resource, reason: str, *, guards: bool = True) -> None:
         """Note a refused row."""
         self.rejected.append((resource, reason))
 
