@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hookway.resources.acceptance import Offer, Rejected, ResourceSet
-from hookway.status_board import StatusBoard, error_kind, hash_of
+from hookway.status_board import SourceAway, StatusBoard, error_kind, hash_of
 from hookway_sdk import (
     ConfigError,
     Place,
@@ -159,14 +159,14 @@ async def test_a_refused_document_and_the_recovery(board: StatusBoard, clock: Fa
 
 
 async def test_a_source_that_is_away_rejects_nothing(board: StatusBoard) -> None:
-    board.observed([Offer("source_etcd", SourceDocument({}))])
+    board.observed([Offer(name, SourceDocument({})) for name in ("source_file", "source_etcd")])
     board.applied(1, rows("a"))
-    board.refused(StartError("connection refused by 10.0.0.1"))
+    board.refused(SourceAway("source_etcd", "connection refused by 10.0.0.1"))
     status = await board.config()
     assert (status.state, status.rejected, status.failures) == ("synced", (), {"fetch": 1})
     assert status.last_failure is not None
     assert status.last_failure.error == "configuration source unreachable"
-    assert not status.sources[0].reachable
+    assert [one.reachable for one in status.sources] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,17 @@ async def test_a_source_that_is_away_rejects_nothing(board: StatusBoard) -> None
         (ConfigError([Problem("", "is no YAML: a tab")]), "non_json"),
         (wrong(), "schema_failed"),
         (PluginError("limit_rate", "cannot compile"), "parse_failed"),
-        (StartError("away"), "fetch"),
+        (SourceAway("source_etcd", "away"), "fetch"),
+        (StartError("no such thing"), "parse_failed"),
     ],
 )
 def test_the_sort_of_mistake(error: Any, kind: str) -> None:
     assert error_kind(error) == kind
+
+
+async def test_a_mistake_in_conf_d_is_no_rejected_row(board: StatusBoard) -> None:
+    board.applied(1, rows("a"))
+    board.refused(ConfigError([Problem("plugins.auth_kees", "no plugin of this name")]), rows=False)
+    status = await board.config()
+    assert (status.state, status.rejected) == ("out_of_sync", ())
+    assert status.last_failure is not None

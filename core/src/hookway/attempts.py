@@ -36,10 +36,14 @@ from hookway_sdk import (
     Strategy,
     TraceEntry,
     UpstreamError,
+    UpstreamTimeout,
 )
 from hookway_sdk.attempts import AttemptKind
 
 LONGEST_ERROR = 2048
+
+CLOSE = 0.05
+"""Seconds by which two clocks' readings of one deadline may differ."""
 
 
 class AttemptLoop:
@@ -188,6 +192,8 @@ class AttemptLoop:
             if attempt.error is None and (pending := self._estimates.after_answer(exchange, attempt)):
                 await pending
         except GatewayError as error:
+            if exchange.deadline and isinstance(error, UpstreamTimeout):
+                self._name_stage(exchange, error)
             attempt.error = failed = without_secret(error, route.deployment.key.secret)
         except asyncio.CancelledError:
             attempt.error = ClientDisconnected()
@@ -262,6 +268,11 @@ class AttemptLoop:
                 self._note_failure(name, "ended", error, exchange.id)
         if self._emit is not None:
             self._emit(attempt_event(exchange, attempt, self._clock.now()))
+
+    def _name_stage(self, exchange: LiveExchange, error: UpstreamTimeout) -> None:
+        """Tell the end of the request's time from a target's own slowness."""
+        if error.stage == "total" and self._clock.monotonic() >= exchange.deadline - CLOSE:
+            error.stage = "request"
 
     def _estimate(self, exchange: LiveExchange, attempt: Attempt) -> None:
         try:

@@ -17,6 +17,7 @@ from hookway.process import Process
 from hookway.resources.acceptance import Acceptance, Offer, ResourceSet
 from hookway.resources.collections import Collection
 from hookway.runtime import Runtime
+from hookway.status_board import SourceAway
 from hookway_sdk import ConfigApplied, ConfigError, Problem, Source, SourceDocument, SourceRow, StartError
 
 FIRST_KEY = "first-key"
@@ -117,6 +118,8 @@ class ControlRole:
             except ConfigError as error:
                 problems.extend(error.problems)
                 continue
+            except StartError as error:
+                raise SourceAway(name, str(error)) from error
             offers.append(Offer(name, document, source.strict, source.yields))
         if problems:
             raise ConfigError(problems)
@@ -162,7 +165,7 @@ class ControlRole:
             look = partial(entry_problems, self._loader.installed)
             configuration = load_configuration(self._directory, self._environ, look)
         except StartError as error:
-            self._refused(error)
+            self._refused(error, rows=False)
             return False
         return await self.reload(configuration)
 
@@ -181,9 +184,9 @@ class ControlRole:
         self._process.log.info("configuration applied", revision=self._revision)
         return True
 
-    def _refused(self, error: StartError) -> None:
+    def _refused(self, error: StartError, *, rows: bool = True) -> None:
         lines = tuple(str(error).splitlines())
-        self._process.status.refused(error)
+        self._process.status.refused(error, rows=rows)
         self._process.log.warning("reload failed, the previous configuration serves on", problems=lines)
         self._process.emit(
             ConfigApplied(

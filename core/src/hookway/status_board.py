@@ -21,7 +21,6 @@ from hookway_sdk import (
     Failure,
     Health,
     ModelStatus,
-    PluginError,
     Problem,
     RejectedRow,
     Resilience,
@@ -50,6 +49,18 @@ UNREACHABLE = "configuration source unreachable"
 _LABEL = re.compile(r'^(\w+)(?:\[\d+\])? (?:\("(?P<file>.*?)"\)|"(?P<row>.*?)")')
 _SEVERITY = {"healthy": 0, "unhealthy": 1, "cooldown": 2}
 _Key = tuple[str, str, str]
+
+
+class SourceAway(StartError):
+    """A source of resources cannot be read at the moment.
+
+    Args:
+        source: instance name of the source.
+    """
+
+    def __init__(self, source: str, message: str) -> None:
+        super().__init__(message)
+        self.source = source
 
 
 class StatusBoard:
@@ -118,23 +129,30 @@ class StatusBoard:
             warnings=(*resources.warnings, *warnings),
         )
 
-    def refused(self, error: StartError) -> None:
-        """Note that a configuration was refused whole; what served before serves on."""
+    def refused(self, error: StartError, *, rows: bool = True) -> None:
+        """Note that a configuration was refused whole; what served before serves on.
+
+        Args:
+            rows: the problems are those of resources, and not of conf.d.
+        """
         now = self._clock.now()
         kind = error_kind(error)
         text = UNREACHABLE if kind == "fetch" else str(error)
-        rejected = [] if kind == "fetch" else [self._problem(one, kind, now) for one in problems_of(error)]
+        listed = () if kind == "fetch" or not rows else problems_of(error)
+        rejected = [self._problem(one, kind, now) for one in listed]
         failures = dict(self._status.failures)
         failures[REASONS[kind]] = failures.get(REASONS[kind], 0) + 1
         if rejected:
             self._seen = {key_of(one): one for one in rejected}
+        away = error.source if isinstance(error, SourceAway) else ""
         state: ConfigState = self._status.state if kind == "fetch" else "out_of_sync"
         self._status = msgspec.structs.replace(
             self._status,
             state=state if self._status.applied is not None else "never_loaded",
-            sources=tuple(msgspec.structs.replace(one, reachable=False) for one in self._status.sources)
-            if kind == "fetch"
-            else self._status.sources,
+            sources=tuple(
+                msgspec.structs.replace(one, reachable=False) if one.name == away else one
+                for one in self._status.sources
+            ),
             last_reload_ok=False,
             last_reload_at=now,
             reloads=self._status.reloads + 1,
@@ -243,7 +261,7 @@ def error_kind(error: StartError) -> ErrorKind:
     if isinstance(error, ConfigError):
         syntax = any(one.message.startswith("is no YAML") for one in error.problems)
         return "non_json" if syntax else "schema_failed"
-    return "parse_failed" if isinstance(error, PluginError) else "fetch"
+    return "fetch" if isinstance(error, SourceAway) else "parse_failed"
 
 
 def problems_of(error: StartError) -> Sequence[Problem]:
@@ -287,10 +305,8 @@ def model_status(resource: Resource, health: Health) -> ModelStatus:
     """Return how a model fares."""
     row = resource.row
     if row.provider is None:
-        shape = "routing" if row.routing is not None else "virtual"
-        for name in getattr(type(row), "__struct_fields__", ()):
-            if name in SHAPES and getattr(row, name) is not None:
-                shape = name
+        shapes = ("routing", *getattr(type(row), "SHAPES", ()))
+        shape = next((name for name in shapes if getattr(row, name, None) is not None), "virtual")
         return ModelStatus(resource.id, resource.name, shape, "not_applicable")
     return ModelStatus(
         resource.id,
@@ -302,7 +318,3 @@ def model_status(resource: Resource, health: Health) -> ModelStatus:
         row.provider_key_id or "",
         row.model_name or "*",
     )
-
-
-SHAPES = ("routing", "ensemble", "semantic")
-"""Fields that make a model virtual, in the words of the status."""

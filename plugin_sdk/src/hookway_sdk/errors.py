@@ -364,7 +364,8 @@ class UpstreamTimeout(UpstreamError):
 
     Args:
         milliseconds: the deadline that passed.
-        stage: ``connect``, ``head``, ``first_token``, ``chunk`` or ``total``.
+        stage: ``connect``, ``head``, ``first_token``, ``chunk``, ``total`` (of the attempt), or ``request``
+            (the time for all attempts was over, whoever had used it up).
     """
 
     status = 504

@@ -98,7 +98,7 @@ class Worker:
         *,
         dispatched: bool = True,
         proposed: Decision | None = AGAIN,
-        remaining: int = 2,
+        remaining: int = 0,
         exchange: Exchange | None = None,
     ) -> Exchange:
         """Let the next attempt of a request end."""

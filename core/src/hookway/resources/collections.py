@@ -196,9 +196,31 @@ def define(
     optional: Mapping[str, Any],
     shapes: tuple[str, ...] = (),
 ) -> type[msgspec.Struct]:
-    """Define one frozen Struct that has the fields of several, with their docs for the schema."""
+    """Define one frozen Struct that has the fields of several, with their docs for the schema.
+
+    Asked for the same again, as by a reload with the same plugins, it returns the same Struct: rows of
+    different Structs would differ, though they say the same.
+    """
+    key = (name, tuple(rows), tuple(replaced.items()), tuple(optional.items()), shapes)
+    found = _defined.get(key)
+    if found is None:
+        found = _defined[key] = _define(*key)
+    return found
+
+
+_Named = tuple[tuple[str, Any], ...]
+_defined: dict[tuple[str, tuple[type[msgspec.Struct], ...], _Named, _Named, tuple[str, ...]], Any] = {}
+
+
+def _define(
+    name: str,
+    rows: tuple[type[msgspec.Struct], ...],
+    replaced_fields: _Named,
+    optional: _Named,
+    shapes: tuple[str, ...],
+) -> type[msgspec.Struct]:
     fields: list[Any] = []
-    rows = list(rows)
+    replaced = dict(replaced_fields)
     for row in rows:
         hints = annotations_of(row)
         for one in msgspec.structs.fields(row):
@@ -209,7 +231,7 @@ def define(
                 fields.append((one.name, annotation, msgspec.field(default_factory=one.default_factory)))
             else:
                 fields.append((one.name, annotation))
-    fields.extend((field, annotation, None) for field, annotation in optional.items())
+    fields.extend((field, annotation, None) for field, annotation in optional)
     described = [f"    {one}: {text}" for row in rows for one, text in field_descriptions(row).items()]
     doc = "\n".join([summary(rows[0]), "", "Args:", *described])
     namespace = {"__doc__": doc, "SHAPES": shapes}

@@ -53,6 +53,8 @@ def cause_of(error: GatewayError, rule: Rule) -> Cause | None:
         # "0" is what servers say that have not thought about it; taken at its word it would be no cooldown.
         return Cause(min(asked, rule.max_seconds) if asked else usual, word_for(status), status)
     if isinstance(error, UpstreamTimeout):
+        if error.stage == "request":
+            return None  # others had used up the request's time; this target may be as quick as ever
         return Cause(usual, "request_timeout") if rule.trigger_on_timeout else None
     if not rule.trigger_on_transport:
         return None

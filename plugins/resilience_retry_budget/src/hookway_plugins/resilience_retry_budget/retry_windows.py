@@ -1,4 +1,4 @@
-"""The two windows of a budget in one store: first attempts, and those beyond them."""
+"""The windows of a budget in one store: first attempts, retries, and fallbacks that were in vain."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from hookway_sdk.state import MAX_COUNT, Hit, Peek, State, WindowResult
 
 FIRST = "first"
 """Key of the window that counts the first attempt of every request."""
-FURTHER = "further"
-"""Key of the window that counts retries and fallbacks."""
+RETRIES = "retries"
+"""Key of the window that counts retries."""
+IN_VAIN = "in_vain"
+"""Key of the window that counts fallbacks that failed."""
 ROUNDING = 1e-6
 """Added before a limit is rounded down, so that 0.29 of 100 is 29."""
 
@@ -21,14 +23,15 @@ class RetryWindows:
         settings: how much is allowed.
     """
 
-    __slots__ = ("_allowance", "_look", "_ratio", "_seconds", "_state")
+    __slots__ = ("_allowance", "_first", "_in_vain", "_ratio", "_seconds", "_state")
 
     def __init__(self, state: State, settings: RetryBudgetSettings) -> None:
         self._state = state
         self._ratio = settings.ratio
         self._seconds = settings.window
         self._allowance = settings.min_per_second * settings.window
-        self._look = (Peek(FIRST, 0, settings.window),)
+        self._first = Peek(FIRST, 0, settings.window)
+        self._in_vain = Peek(IN_VAIN, 0, settings.window)
 
     def count_first(self, amount: int) -> None:
         """Count first attempts.
@@ -38,12 +41,12 @@ class RetryWindows:
         """
         self._state.post((Hit(FIRST, MAX_COUNT, self._seconds, amount),))
 
-    def count_further(self) -> None:
-        """Count one retry or fallback that was allowed elsewhere."""
-        self._state.post((Hit(FURTHER, MAX_COUNT, self._seconds),))
+    def count(self, which: str) -> None:
+        """Count a retry that was allowed elsewhere, or a fallback that was in vain."""
+        self._state.post((Hit(which, MAX_COUNT, self._seconds),))
 
-    async def take(self, fresh: int) -> bool:
-        """Take one retry or fallback out of the budget; say whether there was one.
+    async def retry(self, fresh: int) -> bool:
+        """Take one retry out of the budget; say whether there was one.
 
         Args:
             fresh: first attempts that this worker has not yet counted in the store.
@@ -51,11 +54,18 @@ class RetryWindows:
         Raises:
             StateUnavailable: the store does not answer.
         """
-        (seen,) = await self._state.apply(self._look)
-        assert isinstance(seen, WindowResult)
-        (taken,) = await self._state.apply((Hit(FURTHER, self.limit(seen.used + fresh), self._seconds),))
+        (first,) = await self._state.apply((self._first,))
+        assert isinstance(first, WindowResult)
+        (taken,) = await self._state.apply((Hit(RETRIES, self.limit(first.used + fresh), self._seconds),))
         return taken.allowed
 
+    async def may_fall_back(self, fresh: int) -> bool:
+        """Say whether fewer fallbacks than the budget allows were in vain (see :meth:`retry`)."""
+        first, in_vain = await self._state.apply((self._first, self._in_vain))
+        assert isinstance(first, WindowResult)
+        assert isinstance(in_vain, WindowResult)
+        return in_vain.used < self.limit(first.used + fresh)
+
     def limit(self, firsts: int) -> int:
-        """Return how many retries and fallbacks may go with so many first attempts in one window."""
+        """Return how many retries, or fallbacks in vain, may go with so many first attempts in one window."""
         return min(int(self._ratio * firsts + self._allowance + ROUNDING), MAX_COUNT)
