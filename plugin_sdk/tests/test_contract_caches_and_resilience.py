@@ -219,7 +219,6 @@ RESILIENCE: list[Case] = [
     ("test_what_it_learnt_outlives_a_reload", _remembers_itself),
     ("test_what_it_learnt_outlives_a_reload", _mirrors),
     ("test_what_one_worker_learns_the_others_know", _remembers_itself),
-    ("test_what_one_worker_learns_the_others_know", _mirrors),
     ("test_what_one_worker_learns_the_others_know", _reads_once),
     (
         "test_any_failure_gets_a_decision_or_is_left_to_others",

@@ -6,7 +6,7 @@ from cooling_workers import model_row
 
 from hookway_plugins.resilience_cooldown import Cooldown
 from hookway_sdk import Candidate, Exchange, Resource, SnapshotView
-from hookway_sdk.testing import RecordingServices, ResilienceContract, make_exchange, make_model
+from hookway_sdk.testing import ResilienceContract, make_exchange, make_model
 
 
 class TestContract(ResilienceContract):
@@ -20,14 +20,3 @@ class TestContract(ResilienceContract):
     def exchange(self, snapshot: SnapshotView, *candidates: Candidate) -> Exchange:
         """Candidates stand in a group: a model called by its own name is always tried."""
         return make_exchange(snapshot=snapshot, candidates=candidates, model=make_model(shape="routing"))
-
-    def _sharing(self, services: RecordingServices) -> RecordingServices:
-        """Remember the other worker, whose second passes as well."""
-        self._others = [super()._sharing(services)]
-        return self._others[0]
-
-    async def _settled(self, services: RecordingServices) -> None:
-        """Requests read no store, so news takes a second to the other workers."""
-        await super()._settled(services)
-        for other in getattr(self, "_others", ()):
-            await super()._settled(other)

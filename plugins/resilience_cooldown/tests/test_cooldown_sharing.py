@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookway_plugins.resilience_cooldown.plugin import later_end
-from hookway_plugins.resilience_cooldown.shared_notes import (
+from hookway_sdk import StateUnavailable, UpstreamRefused
+from hookway_sdk.memory_state import MemoryState
+from hookway_sdk.shared_notes import (
     KEY,
     MAX_NOTES,
     Note,
@@ -19,8 +21,6 @@ from hookway_plugins.resilience_cooldown.shared_notes import (
     read_notes,
     write_notes,
 )
-from hookway_sdk import StateUnavailable, UpstreamRefused
-from hookway_sdk.memory_state import MemoryState
 from hookway_sdk.state import MAX_VALUE_BYTES, Get, Op, Result, Set, State
 from hookway_sdk.testing import FakeClock, make_services
 

@@ -57,11 +57,12 @@ class ResilienceContract(PluginContract):
         return attempt
 
     async def _settled(self, services: RecordingServices) -> None:
-        """Let everything happen that happens between two requests."""
-        await services.state.flush()
-        services.tasks.run_ticks()
-        await services.tasks.run_every()
-        await services.state.flush()
+        """Let everything happen that happens within a second, here and in other workers."""
+        for one in (services, *self.__dict__.get("_others", ())):
+            await one.state.flush()
+            one.tasks.run_ticks()
+            await one.tasks.run_every()
+            await one.state.flush()
 
     def _sharing(self, services: RecordingServices) -> RecordingServices:
         """Make services of another instance that stands on the same state."""
@@ -154,13 +155,17 @@ class ResilienceContract(PluginContract):
         if not self.failures:
             pytest.skip("it takes no target out")
         services = self.services()
-        async with self.running(services) as plugin, self.running(self._sharing(services)) as other:
+        theirs = self._sharing(services)
+        self._others = [theirs]
+        async with self.running(services) as plugin, self.running(theirs) as other:
             snapshot, (failing, healthy) = self.compiled(plugin), self.candidates()
             others = self.compiled(other)
             assert await self._left(other, others, failing, healthy) == [failing, healthy]
             await self._fail(plugin, services, snapshot, self.failures)
             left = await self._left(other, others, failing, healthy)
-            assert left == [healthy], f"the plan of another worker has {left}; read services.state"
+            assert left == [healthy], (
+                f"the plan of another worker has {left}; read services.state each second"
+            )
 
     async def test_any_failure_gets_a_decision_or_is_left_to_others(self) -> None:
         services = self.services()

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from hookway_plugins.resilience_checks.check import Check, Finding, ask
 from hookway_plugins.resilience_checks.check_fields import CheckFields, CheckSettings, GroupFields
 from hookway_plugins.resilience_checks.schedule import Schedule
-from hookway_plugins.resilience_checks.shared_notes import Note, SharedNotes
 from hookway_sdk import (
     Attempt,
     Compiled,
@@ -22,6 +21,7 @@ from hookway_sdk import (
     Services,
     priorities,
 )
+from hookway_sdk.shared_notes import Note, SharedNotes
 
 CHECKS: Compiled[Mapping[str, Check]] = Compiled("resilience_checks.checks")
 """The models that are checked, by row id."""

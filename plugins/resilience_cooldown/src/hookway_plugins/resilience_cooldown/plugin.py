@@ -13,7 +13,6 @@ from hookway_plugins.resilience_cooldown.cooldown_rules import (
     rule_of,
 )
 from hookway_plugins.resilience_cooldown.failures import Cause, cause_of
-from hookway_plugins.resilience_cooldown.shared_notes import Note, SharedNotes
 from hookway_sdk import (
     Attempt,
     Compiled,
@@ -29,6 +28,7 @@ from hookway_sdk import (
     Services,
     priorities,
 )
+from hookway_sdk.shared_notes import Note, SharedNotes
 
 RULES: Compiled[Rules] = Compiled("resilience_cooldown.rules")
 """What makes each model cool down."""

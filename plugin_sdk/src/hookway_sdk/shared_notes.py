@@ -1,6 +1,7 @@
 """What is known of models for a while: acted on here at once, and by every other worker within a second.
 
-``resilience_cooldown`` and ``resilience_checks`` have this file alike; a plugin imports no other plugin.
+For resilience plugins: what one worker learns has to be cheap to read in every request, and known to the
+others soon, and no request may wait for a store to say it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from hookway_sdk import Services, StateUnavailable
+from hookway_sdk.errors import StateUnavailable
+from hookway_sdk.services import Services
 from hookway_sdk.state import MAX_SECONDS, MAX_VALUE_BYTES, CompareAndSet, Get, ValueResult
 
 KEY = "notes"
