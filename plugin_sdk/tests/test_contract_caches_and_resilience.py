@@ -174,20 +174,15 @@ def _filter_by_what_was_learnt_here(self: Any, exchange: Any, plan: Any) -> None
         plan.exclude(plan.candidates[0], "it failed three times")
 
 
-async def _mirror(self: Any) -> None:
-    """Begin to copy the state into the instance, instead of reading it when a request asks."""
-
-    async def look() -> None:
-        plan = Plan([make_candidate("failing")])
-        self.mirrored = {one.deployment.id for one in await self.broken(plan)}
-
-    self.mirrored = set()
-    self.services.tasks.every("look", 1.0, look)
-
-
 async def _read_at_the_start(self: Any) -> None:
-    await _mirror(self)
-    await self.services.tasks.run_every()
+    plan = Plan([make_candidate("failing")])
+    self.mirrored = {one.deployment.id for one in await self.broken(plan)}
+
+
+async def _mirror(self: Any) -> None:
+    """Begin to copy the state into the instance each second, and not before the first has passed."""
+    self.mirrored = set()
+    self.services.tasks.every("look", 1.0, lambda: _read_at_the_start(self))
 
 
 def _filter_by_the_mirror(self: Any, exchange: Any, plan: Any) -> None:
