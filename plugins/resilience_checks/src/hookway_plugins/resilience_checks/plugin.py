@@ -39,6 +39,7 @@ class BackgroundChecks(Resilience[CheckSettings]):
 
     # Before cooldowns: those leave alone what is the last choice, and that is a choice among the healthy.
     priority = priorities.NORMAL - 20
+    filters_direct = False
 
     def __init__(self, name: str, settings: CheckSettings, services: Services) -> None:
         super().__init__(name, settings, services)

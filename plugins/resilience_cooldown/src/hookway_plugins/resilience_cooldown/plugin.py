@@ -46,6 +46,7 @@ class Cooldown(Resilience[CooldownSettings]):
     """
 
     priority = priorities.NORMAL
+    filters_direct = False
 
     def __init__(self, name: str, settings: CooldownSettings, services: Services) -> None:
         super().__init__(name, settings, services)
