@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from hookway_sdk.clock import Clock
@@ -144,6 +144,39 @@ class MemorySpace:
                     f"{op.__class__.__name__} cannot be posted, since nobody would read its answer; use apply"
                 )
 
+    # ── for meters, which count without operations ──────────────────────────────────────────
+
+    def window_entries(
+        self, seconds: float, shape: Shape
+    ) -> Mapping[str, SlidingWindow] | Mapping[str, AlignedWindow]:
+        """Return the windows of a length and shape by key, now and from now on."""
+        tables = self._sliding if shape is _SLIDING else self._aligned
+        if seconds not in tables:
+            tables[seconds] = self._pool.table()
+        return tables[seconds].entries
+
+    def open_window(self, op: Hit, now: float) -> SlidingWindow | AlignedWindow:
+        """Open a window that is not there.
+
+        Raises:
+            StateUnavailable: there is no room.
+        """
+        return self._open_window(op, now)
+
+    def lease_entries(self) -> Mapping[str, Leases]:
+        """Return the leases by key, now and from now on."""
+        return self._leases.entries
+
+    def open_leases(self, key: str) -> Leases:
+        """Make room for a key's leases.
+
+        Raises:
+            StateUnavailable: there is no room.
+        """
+        leases = Leases(key, {})
+        self._leases.add(leases)
+        return leases
+
     # ── windows ─────────────────────────────────────────────────────────────────────────────
 
     def _hit(self, op: Hit, now: float, undo: Undo) -> WindowResult:
@@ -227,8 +260,7 @@ class MemorySpace:
     def _acquire(self, op: Acquire, now: float, undo: Undo) -> LeaseResult:
         leases = self._leases.entries.get(op.key)
         if leases is None:
-            leases = Leases(op.key, {})
-            self._leases.add(leases)
+            leases = self.open_leases(op.key)
         holder = op.holder
         before = leases.end(now, holder)
         allowed = leases.acquire(now, holder, op.limit, op.ttl)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from hookway_sdk.clock import Clock
 from hookway_sdk.errors import StateUnavailable
+from hookway_sdk.memory_meter import MemoryMeter
 from hookway_sdk.memory_space import MemorySpace
+from hookway_sdk.meters import Bound, Meter
 from hookway_sdk.state import Op, PostOp, Result
 from hookway_sdk.swept_table import Pool
 
@@ -48,6 +50,13 @@ class MemoryScope:
             StateUnavailable: the bounds are reached; nothing took effect.
             ValueError: an ``Increment`` met no number, or would leave its range; nothing took effect.
         """
+        return self._apply(ops)
+
+    def meter(self, bounds: Sequence[Bound], ttl: float) -> Meter:
+        """Return a meter that never waits (see :func:`hookway_sdk.meters.meter_of`)."""
+        return MemoryMeter(self._space, self._pool, self._monotonic, self._apply, bounds, ttl)
+
+    def _apply(self, ops: Sequence[Op]) -> tuple[Result, ...]:
         now = self._monotonic()
         if now >= self._pool.next_sweep:
             self._pool.sweep(now)

@@ -57,6 +57,18 @@ class SlidingWindow(msgspec.Struct, gc=False):
         excess = used - limit if overshoot else used + amount - limit
         return WindowResult(False, limit, used, max(0, limit - used), self._wait(now, excess), now)
 
+    def take(self, now: float, limit: int, amount: int, overshoot: bool) -> bool:
+        """Count the amount if it fits, and say no more than whether it did (see :meth:`hit`)."""
+        head = int(now * self.scale)
+        if head != self.head:
+            self._move(head)
+        used = self.used
+        if limit and (used <= limit if overshoot else used + amount <= limit):
+            self.used = used + amount
+            self.newest += amount
+            return True
+        return False
+
     def count(self, now: float, amount: int) -> None:
         """Count the amount, whatever there is."""
         self._move(int(now * self.scale))
@@ -191,6 +203,10 @@ class AlignedWindow(msgspec.Struct, gc=False):
             return WindowResult(True, limit, used, limit - used if used < limit else 0, reset, now)
         wait = self.end - now + _ROUNDING
         return WindowResult(False, limit, used, max(0, limit - used), wait, now)
+
+    def take(self, now: float, limit: int, amount: int, overshoot: bool) -> bool:
+        """Count the amount if it fits, and say no more than whether it did."""
+        return self.hit(now, limit, amount, overshoot).allowed
 
     def count(self, now: float, amount: int) -> None:
         """Count the amount, whatever there is."""

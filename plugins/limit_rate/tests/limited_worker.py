@@ -141,18 +141,12 @@ class Worker:
         return attempt
 
     async def keys_of(self, exchange: Exchange) -> list[str]:
-        """Return the keys that an exchange's admission touched in the state."""
-        seen: list[str] = []
-        apply = self.state.apply
-
-        async def spy(ops: Any) -> Any:
-            seen.extend(op.key for op in ops)
-            return await apply(ops)
-
-        self.plugin._state = SimpleNamespace(apply=spy, post=self.state.post)
+        """Return the keys that an exchange's admission touches in the state."""
         await self.plugin.admit_request(exchange)
-        self.plugin._state = self.state
-        return seen
+        assert exchange.principal is not None
+        rules = self.snapshot.compiled(self.plugin._rules)
+        plan = rules.request_plan(exchange.principal, getattr(exchange, "model", None))
+        return [bound.key for bound in plan.bounds]
 
 
 async def refusal_of(worker: Worker, exchange: Exchange) -> LimitExceeded:
@@ -188,6 +182,7 @@ def release(exchange: Exchange | Attempt) -> None:
 
 
 def headers_of(exchange: Exchange) -> dict[str, str]:
-    """Return the limits' headers without their prefix."""
-    assert len(exchange.reply_headers) == len(dict(exchange.reply_headers)), "a header stands there twice"
-    return {name.removeprefix("x-ratelimit-"): value for name, value in exchange.reply_headers}
+    """Return the limits' headers without their prefix, with the figures of this moment."""
+    headers = exchange.answer_headers()
+    assert len(headers) == len(dict(headers)), "a header stands there twice"
+    return {name.removeprefix("x-ratelimit-"): value for name, value in headers}

@@ -45,7 +45,7 @@ async def test_an_estimate_above_the_limit_is_admitted_into_an_empty_window_only
     error = await worker.refused(tokens=5000)
     assert error.dimension == "tokens"
     assert error.retry_after is not None
-    worker.clock.advance(error.retry_after)
+    worker.clock.advance(error.retry_after + 1)
     assert await worker.fits(tokens=5000)
 
 
@@ -138,7 +138,7 @@ async def test_a_request_and_its_attempts_hold_slots_of_their_own() -> None:
     settle(second)
     settle(third)
     settle(exchange)
-    assert not worker.plugin._slots
+    assert not any(meter.live for meter in worker.plugin._slots)  # type: ignore[attr-defined]
 
 
 async def test_a_slot_that_nobody_renews_ends_by_itself() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hookway_plugins.limit_rate.limits import Limits
-from hookway_plugins.limit_rate.plan import Bound, Gauges
+from functools import partial
+
+from hookway_plugins.limit_rate.plan import Bound, Plan
 from hookway_sdk import Metrics
 
 
@@ -22,18 +23,18 @@ class Meters:
         )
         labels = ("api_key_id", "model")
         self._requests = metrics.gauge(
-            "ratelimit_remaining_requests", "What was left of a key's requests a minute.", labels
+            "ratelimit_remaining_requests", "What is left of a key's requests a minute.", labels
         )
         self._tokens = metrics.gauge(
-            "ratelimit_remaining_tokens", "What was left of a key's tokens a minute.", labels
+            "ratelimit_remaining_tokens", "What is left of a key's tokens a minute.", labels
         )
 
-    def gauges(self, key_id: str, model: str, limits: Limits) -> Gauges:
-        """Return the gauges of a key and a model's row, as far as the key has limits a minute."""
-        return Gauges(
-            self._requests.bind(key_id, model) if limits.rpm is not None else None,
-            self._tokens.bind(key_id, model) if limits.tpm is not None else None,
-        )
+    def show(self, key_id: str, model: str, plan: Plan) -> None:
+        """Show what is left of a key's minute, to whoever asks from now on."""
+        if plan.meter is not None and plan.minute_requests >= 0:
+            self._requests.follow(partial(plan.meter.left, plan.minute_requests), key_id, model)
+        if plan.meter is not None and plan.minute_tokens >= 0:
+            self._tokens.follow(partial(plan.meter.left, plan.minute_tokens), key_id, model)
 
     def refused(self, bound: Bound) -> None:
         """Count a refusal by the limit that it is reported for."""

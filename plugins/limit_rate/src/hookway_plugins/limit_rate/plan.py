@@ -11,8 +11,10 @@ from hookway_plugins.limit_rate.buckets import state_key
 from hookway_plugins.limit_rate.headers import Shown, shown_of
 from hookway_plugins.limit_rate.limits import REQUEST_WINDOWS, TOKEN_WINDOWS, Limits
 from hookway_plugins.limit_rate.policies import Policy
-from hookway_sdk import RequestView, Series
-from hookway_sdk.state import Acquire, Hit, Op, Shape
+from hookway_sdk import RequestView
+from hookway_sdk.meters import Bound as MeterBound
+from hookway_sdk.meters import Meter, meter_of
+from hookway_sdk.state import Shape
 
 LayerName = Literal["api_key", "model", "policy"]
 
@@ -21,12 +23,14 @@ class Counting(msgspec.Struct, frozen=True):
     """How an instance counts, by its settings.
 
     Args:
+        state: where.
         shape: how windows move.
         overshoot: tokens are not reserved.
         lease_ttl: seconds after which a slot ends by itself.
         reserve_output: tokens to reserve for an answer, at most.
     """
 
+    state: Any
     shape: Shape
     overshoot: bool
     lease_ttl: float
@@ -68,108 +72,63 @@ class Bound(msgspec.Struct, frozen=True, eq=False):
     field: str
     seconds: float = 0.0
 
-
-class Gauges(msgspec.Struct, frozen=True, eq=False):
-    """Where the per-minute figures of a key are shown, ``None`` where it has none."""
-
-    requests: Series | None
-    tokens: Series | None
+    def metered(self, counting: Counting) -> MeterBound:
+        """Return what a meter needs to know of it."""
+        if self.dimension == "concurrency":
+            return MeterBound(self.key, self.limit)
+        counts: Literal["requests", "tokens"] = "tokens" if self.dimension == "tokens" else "requests"
+        overshoot = counting.overshoot and counts == "tokens"
+        return MeterBound(self.key, self.limit, self.seconds, counts, counting.shape, overshoot)
 
 
 class Plan:
     """The limits of one gate, in the order in which refusals are reported.
 
     Attributes:
-        bounds: the limits, one operation each.
-        idle: there are none.
-        slots: places of those on concurrency.
-        requests: places of those on requests.
-        tokens: places of those on tokens.
+        bounds: the limits.
+        meter: what counts them, ``None`` where there are none.
+        slots: somebody has to hold slots.
+        tokens: tokens are counted.
         shown: what headers say.
-        shown_tokens: the part of it about tokens.
         minute_requests: place of the key's ``rpm``, -1 for none.
         minute_tokens: place of the key's ``tpm``, -1 for none.
-        gauges: where these two are shown, ``None`` where there is neither.
         timetable: chooses the plan of the moment in place of this one, ``None`` where no policy ever rests.
     """
 
     __slots__ = (
-        "_counting",
-        "_estimated",
-        "_ready",
+        "_reserve",
         "bounds",
-        "gauges",
-        "idle",
+        "meter",
         "minute_requests",
         "minute_tokens",
-        "requests",
         "shown",
-        "shown_tokens",
         "slots",
         "timetable",
         "tokens",
     )
 
     def __init__(
-        self,
-        layers: Sequence[Layer],
-        counting: Counting,
-        gauges: Gauges | None = None,
-        timetable: Timetable | None = None,
+        self, layers: Sequence[Layer], counting: Counting, timetable: Timetable | None = None
     ) -> None:
         self.bounds = bounds = tuple(bound for layer in layers for bound in bounds_of(layer))
         self.timetable = timetable
-        self.idle = not bounds
-        self.slots = places(bounds, "concurrency")
-        self.requests = places(bounds, "requests")
-        self.tokens = places(bounds, "tokens")
+        self.slots = any(one.dimension == "concurrency" for one in bounds)
+        self.tokens = any(one.dimension == "tokens" for one in bounds)
         self.minute_requests = place_of(bounds, "rpm")
         self.minute_tokens = place_of(bounds, "tpm")
-        self.gauges = gauges if self.minute_requests >= 0 or self.minute_tokens >= 0 else None
-        self.shown: tuple[Shown, ...] = shown_of([(one.dimension, one.limit) for one in bounds])
-        self.shown_tokens = next((one for one in self.shown if one.dimension == "tokens"), None)
-        self._counting = counting
-        self._estimated = () if counting.overshoot else self.tokens
-        self._ready: list[Any] = [self._ready_hit(bound) for bound in bounds]
+        self.shown: tuple[Shown, ...] = shown_of([(one.dimension, one.limit, one.seconds) for one in bounds])
+        self.meter: Meter | None = None
+        if bounds:
+            metered = tuple(one.metered(counting) for one in bounds)
+            self.meter = meter_of(counting.state, metered, counting.lease_ttl)
+        self._reserve = counting.reserve_output
 
-    def operations(self, request: RequestView, holder: str) -> list[Op]:
-        """Return what to apply for one request; what does not depend on it is shared by all.
-
-        Args:
-            request: what the tokens are estimated from.
-            holder: who takes the slots.
-        """
-        operations: list[Op] = self._ready.copy()
-        bounds = self.bounds
-        for place in self.slots:
-            bound = bounds[place]
-            operations[place] = Acquire(bound.key, holder, bound.limit, self._counting.lease_ttl)
-        if self._estimated:
-            amount = self._estimate(request)
-            shape = self._counting.shape
-            for place in self._estimated:
-                bound = bounds[place]
-                limit = bound.limit
-                # What is larger than the limit is admitted into an empty window, or it never would be.
-                fitting = amount if amount < limit or not limit else limit
-                operations[place] = Hit(bound.key, limit, bound.seconds, fitting, shape)
-        return operations
-
-    def _estimate(self, request: RequestView) -> int:
+    def estimate(self, request: RequestView) -> int:
         """Return the tokens to reserve: those of the request by its bytes, and some for the answer."""
         amount = request.size() // 4 or 1
-        reserve = self._counting.reserve_output
-        if reserve:
-            amount += min(request.output_limit() or reserve, reserve)
+        if self._reserve:
+            amount += min(request.output_limit() or self._reserve, self._reserve)
         return amount
-
-    def _ready_hit(self, bound: Bound) -> Hit | None:
-        shape = self._counting.shape
-        if bound.dimension == "requests":
-            return Hit(bound.key, bound.limit, bound.seconds, 1, shape)
-        if bound.dimension == "tokens" and self._counting.overshoot:
-            return Hit(bound.key, bound.limit, bound.seconds, 0, shape, overshoot=True)
-        return None
 
 
 class Timetable:
@@ -219,11 +178,6 @@ def bounds_of(layer: Layer) -> list[Bound]:
         if limit is not None:
             bounds.append(Bound("requests", layer, state_key(bucket, field), limit, field, seconds))
     return bounds
-
-
-def places(bounds: Sequence[Bound], dimension: str) -> tuple[int, ...]:
-    """Return where the limits of one dimension stand."""
-    return tuple(place for place, bound in enumerate(bounds) if bound.dimension == dimension)
 
 
 def place_of(bounds: Sequence[Bound], field: str) -> int:

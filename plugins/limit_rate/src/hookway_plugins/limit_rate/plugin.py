@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable
+from weakref import WeakSet
 
-from hookway_plugins.limit_rate import headers
-from hookway_plugins.limit_rate.held import Held
+from hookway_plugins.limit_rate.headers import tell
 from hookway_plugins.limit_rate.limits import LimitFields, Limits
 from hookway_plugins.limit_rate.meters import Meters
-from hookway_plugins.limit_rate.plan import Counting, Gauges, Plan
+from hookway_plugins.limit_rate.plan import Counting, Plan
 from hookway_plugins.limit_rate.policy_compiler import COLLECTION, PolicyCompiler
 from hookway_plugins.limit_rate.policy_row import PolicyRow
-from hookway_plugins.limit_rate.refusals import refusal, refused_bound
+from hookway_plugins.limit_rate.refusals import refusal
 from hookway_plugins.limit_rate.rules import Rules
 from hookway_plugins.limit_rate.settings import RateSettings
 from hookway_sdk import Attempt, Compiled, Compiler, Exchange, Limit, Registry, Services, SnapshotView
-from hookway_sdk.state import Op, Result, Shape
+from hookway_sdk.meters import Grant, Meter
+from hookway_sdk.state import Shape
 
 _AT_ONCE = 500
-"""Reservations whose slots are renewed before others get their turn."""
+"""Meters whose slots are renewed before others get their turn."""
 
 
 class RateLimit(Limit[RateSettings]):
@@ -33,16 +33,20 @@ class RateLimit(Limit[RateSettings]):
         super().__init__(name, settings, services)
         # A key of its own for each instance: another may count in another way.
         self._rules: Compiled[Rules] = Compiled(f"{name}.rules")
-        self._state = services.state
         self._now = services.clock.now
         self._tells = settings.headers
         self._ttl = settings.lease_ttl
         self._counting = Counting(
-            Shape(settings.window), settings.overshoot, settings.lease_ttl, settings.reserve_output
+            services.state,
+            Shape(settings.window),
+            settings.overshoot,
+            settings.lease_ttl,
+            settings.reserve_output,
         )
         self._policies = PolicyCompiler(services.log)
         self._meters = Meters(services.metrics)
-        self._slots: set[Held] = set()
+        # Weak: a meter is kept by its plan, and by what was granted and is not over.
+        self._slots: WeakSet[Meter] = WeakSet()
 
     @classmethod
     def register_resources(cls, registry: Registry) -> None:
@@ -60,7 +64,9 @@ class RateLimit(Limit[RateSettings]):
         snapshot = compiler.snapshot
         keys, models = limited(snapshot, "api_keys"), limited(snapshot, "models")
         policies = self._policies.compile(compiler)
-        compiler.put(self._rules, Rules(keys, models, policies, self._counting, self._meters.gauges))
+        compiler.put(
+            self._rules, Rules(keys, models, policies, self._counting, self._made, self._meters.show)
+        )
 
     async def admit_request(self, exchange: Exchange) -> None:
         """Count a request in every bucket of its caller and model, or in none.
@@ -68,25 +74,28 @@ class RateLimit(Limit[RateSettings]):
         Raises:
             LimitExceeded: it is over a limit.
         """
+        pending = self.admit_request_now(exchange)
+        if pending is not None:
+            await pending
+
+    def admit_request_now(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Do the same at once, where the state can."""
         principal = exchange.principal
         assert principal is not None
         rules = exchange.snapshot.compiled(self._rules)
         plan = rules.request_plan(principal, getattr(exchange, "model", None))
         if plan.timetable is not None:
             plan = plan.timetable.at(self._now())
-        if plan.idle:
-            return
-        operations = plan.operations(exchange.request, exchange.uid if plan.slots else "")
-        results = await self._state.apply(operations)
-        told = exchange if self._tells else None
-        if told is not None:
-            headers.write(plan.shown, results, told)
-        if plan.gauges is not None:
-            show(plan.gauges, plan, results)
-        for result in results:
-            if not result.allowed:
-                raise self._refusal(plan, results)
-        exchange.reserve(Held(self._state, plan, operations, results, self._slots, told))
+        meter = plan.meter
+        if meter is None:
+            return None
+        granted = meter.take(
+            plan.estimate(exchange.request) if plan.tokens else 0, exchange.uid if plan.slots else ""
+        )
+        if isinstance(granted, Grant):
+            self._admit(exchange, plan, granted)
+            return None
+        return self._admit_later(exchange, plan, granted)
 
     async def admit_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
         """Count an attempt in the buckets of its target, or in none.
@@ -107,41 +116,46 @@ class RateLimit(Limit[RateSettings]):
         plan = rules.attempt_plan(principal, model, attempt.candidate.deployment)
         if plan.timetable is not None:
             plan = plan.timetable.at(self._now())
-        if plan.idle:
+        meter = plan.meter
+        if meter is None:
             return
-        holder = f"{exchange.uid}:{attempt.index}" if plan.slots else ""
-        operations: list[Op] = plan.operations(exchange.request, holder)
-        results = await self._state.apply(operations)
-        for result in results:
-            if not result.allowed:
-                raise self._refusal(plan, results)
-        attempt.reserve(Held(self._state, plan, operations, results, self._slots, None))
+        tokens = plan.estimate(exchange.request) if plan.tokens else 0
+        granted = meter.take(tokens, f"{exchange.uid}:{attempt.index}" if plan.slots else "")
+        grant = granted if isinstance(granted, Grant) else await granted
+        if grant.refused:
+            raise self._refusal(plan, grant)
+        attempt.reserve(grant)
 
-    def _refusal(self, plan: Plan, results: tuple[Result, ...]) -> Exception:
-        bound = refused_bound(plan.bounds, results)
-        self._meters.refused(bound)
-        return refusal(bound, results)
+    def _made(self, plan: Plan) -> None:
+        if plan.slots and plan.meter is not None:
+            self._slots.add(plan.meter)
+
+    async def _admit_later(self, exchange: Exchange, plan: Plan, granted: Awaitable[Grant]) -> None:
+        self._admit(exchange, plan, await granted)
+
+    def _admit(self, exchange: Exchange, plan: Plan, grant: Grant) -> None:
+        """Let headers tell what is left, and hold what was granted."""
+        if self._tells:
+            tell(exchange, plan.shown, grant)
+        if grant.refused:
+            raise self._refusal(plan, grant)
+        exchange.reserve(grant)
+
+    def _refusal(self, plan: Plan, grant: Grant) -> Exception:
+        bounds = [plan.bounds[place] for place in grant.refused]
+        self._meters.refused(bounds[0])
+        return refusal(bounds, grant.wait)
 
     async def _renew(self) -> None:
         """Renew the slots of everything that runs."""
-        held = list(self._slots)
-        for first in range(0, len(held), _AT_ONCE):
-            some = held[first : first + _AT_ONCE]
-            posts = [post for one in some for post in one.renewals(self._ttl)]
-            if posts:
-                self._state.post(posts)
-            await asyncio.sleep(0)
+        meters = list(self._slots)
+        for number, meter in enumerate(meters, 1):
+            meter.renew()
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
 
 def limited(snapshot: SnapshotView, collection: str) -> dict[str, Limits]:
     """Return the limits of a collection's rows by row id."""
     rows = ((one.id, one.row.rate_limit) for one in snapshot.rows(collection))
     return {id: limits for id, limits in rows if limits is not None}
-
-
-def show(gauges: Gauges, plan: Plan, results: Sequence[Any]) -> None:
-    """Show what is left of a key's minute."""
-    if gauges.requests is not None:
-        gauges.requests.set(results[plan.minute_requests].remaining)
-    if gauges.tokens is not None:
-        gauges.tokens.set(results[plan.minute_tokens].remaining)

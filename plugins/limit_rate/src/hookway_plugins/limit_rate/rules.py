@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from hookway_plugins.limit_rate.buckets import model_bucket
 from hookway_plugins.limit_rate.dimensions import Subject, Target
 from hookway_plugins.limit_rate.limits import Limits
-from hookway_plugins.limit_rate.plan import Counting, Gauges, Layer, Plan, Timetable
+from hookway_plugins.limit_rate.plan import Counting, Layer, Plan, Timetable
 from hookway_plugins.limit_rate.policies import Policy
 from hookway_sdk import Deployment, ModelView, Principal
 
@@ -26,7 +27,8 @@ class Rules:
         models: limits of models by row id.
         policies: policies in the order of their rows.
         counting: how to count.
-        gauges: returns the gauges of a key, a model and the key's limits.
+        made: told of each plan that counts anything.
+        show: shows what a plan leaves to a key, by key, model and plan.
     """
 
     def __init__(
@@ -35,14 +37,16 @@ class Rules:
         models: Mapping[str, Limits],
         policies: Sequence[Policy],
         counting: Counting,
-        gauges: Callable[[str, str, Limits], Gauges],
+        made: Callable[[Plan], None],
+        show: Callable[[str, str, Plan], None],
     ) -> None:
         self._keys = keys
         self._models = models
         self._policies = policies
         self._late = [one for one in policies if one.at_attempts]
         self._counting = counting
-        self._gauges = gauges
+        self._made = made
+        self._show = show
         self._none = Plan((), counting)
         self._requests: dict[tuple[str, str, str, str, str], Plan] = {}
         self._attempts: dict[tuple[str, str, str, str, str, str], Plan] = {}
@@ -61,7 +65,7 @@ class Rules:
             key = (principal.key_id, principal.team_id, principal.user_id, model.id, model.requested)
         plan = self._requests.get(key)
         if plan is None:
-            plan = self._plan(list(self._of_request(principal, model)), self._gauges_of(principal, model))
+            plan = self._plan(list(self._of_request(principal, model)), self._shower(principal, model))
             keep(self._requests, key, plan)
         return plan
 
@@ -104,19 +108,26 @@ class Rules:
         target = Target(deployment.id, deployment.name, called, deployment.provider)
         yield from met(self._late, Subject(principal, model, target, attempt=True))
 
-    def _plan(self, layers: Sequence[Layer], gauges: Gauges | None) -> Plan:
+    def _plan(self, layers: Sequence[Layer], show: Callable[[Plan], None] | None) -> Plan:
         def make(acting: Sequence[Layer]) -> Plan:
-            return Plan(acting, self._counting, gauges) if acting else self._none
+            if not acting:
+                return self._none
+            plan = Plan(acting, self._counting)
+            self._made(plan)
+            if show is not None:
+                show(plan)
+            return plan
 
         if any(layer.policy is not None and layer.policy.suspension is not None for layer in layers):
-            return Plan((), self._counting, timetable=Timetable(layers, make))
+            return Plan((), self._counting, Timetable(layers, make))
         return make(layers)
 
-    def _gauges_of(self, principal: Principal, model: ModelView | None) -> Gauges | None:
+    def _shower(self, principal: Principal, model: ModelView | None) -> Callable[[Plan], None] | None:
+        """Return what shows a plan's figures, ``None`` where the key has none a minute."""
         own = self._keys.get(principal.key_id)
         if own is None or model is None or (own.rpm is None and own.tpm is None):
             return None
-        return self._gauges(principal.key_id, model.name, own)
+        return partial(self._show, principal.key_id, model.name)
 
 
 def met(policies: Sequence[Policy], subject: Subject) -> Iterator[Layer]:
