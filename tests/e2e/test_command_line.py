@@ -33,13 +33,13 @@ def home(tmp_path: Path) -> Path:
 def test_check_says_what_would_serve(home: Path) -> None:
     done = hookway(home, "check", UPSTREAM_KEY=KEY)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "ok: 9 plugins on, 1 provider_keys, 2 models, 1 api_keys\n"
+    assert done.stdout == "ok: 18 plugins on, 1 provider_keys, 2 models, 1 api_keys\n"
 
 
 def test_check_needs_no_file_at_all(tmp_path: Path) -> None:
     done = hookway(tmp_path, "check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("ok: 9 plugins on, ")
+    assert done.stdout.startswith("ok: 18 plugins on, ")
 
 
 def test_plugins_are_listed_with_what_turned_them_on(home: Path) -> None:
@@ -63,7 +63,7 @@ def test_hooks_show_the_steps_and_where_their_places_come_from(home: Path) -> No
     done = hookway(home, "hooks", UPSTREAM_KEY=KEY)
     assert done.returncode == 0
     rows = [line.split(maxsplit=5) for line in done.stdout.splitlines()[1:]]
-    assert [row[0] for row in rows] == [
+    assert list(dict.fromkeys(row[0] for row in rows)) == [
         "authenticate",
         "resolve",
         "authorize",
@@ -80,8 +80,9 @@ def test_hooks_show_the_steps_and_where_their_places_come_from(home: Path) -> No
         "record",
     ]
     assert rows[0][1:] == ["first", "500", "auth_keys", "closed", "declared"]
-    assert rows[-1][:5] == ["record", "notify", "950", "sink_access_log", "open"]
-    assert rows[-1][5] != "declared"
+    (logged,) = [row for row in rows if "sink_access_log" in row]
+    assert logged[:5] == ["record", "notify", "950", "sink_access_log", "open"]
+    assert logged[5] != "declared"
 
 
 def test_hooks_can_be_asked_for_one_model_and_key(home: Path) -> None:

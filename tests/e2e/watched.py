@@ -8,6 +8,9 @@ from typing import Any
 
 from hookway.testing import GatewayFactory, RunningGateway
 
+FORGETFUL = {name: {"enabled": False} for name in ("resilience_cooldown", "service_tokens")}
+"""Plugins that would carry what one test did to the next: targets that cool down, tables that are loaded."""
+
 
 class Watched:
     """Starts gateways and fails at the end if anything failed in them that no request should make fail."""
@@ -19,7 +22,9 @@ class Watched:
         self._running: list[RunningGateway] = []
 
     def __call__(self, settings: dict[str, Any] | None = None, **more: Any) -> RunningGateway:
-        """Start a gateway (see :class:`hookway.testing.GatewayFactory`)."""
+        """Start a gateway (see :class:`hookway.testing.GatewayFactory`), without :data:`FORGETFUL`."""
+        settings = dict(settings or {})
+        settings["plugins"] = {**FORGETFUL, **settings.get("plugins", {})}
         running = self._factory(settings, **more)
         running.run(self._listen())
         self._running.append(running)

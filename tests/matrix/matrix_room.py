@@ -77,7 +77,9 @@ class Room:
         }
         brought = {name: cls for name, cls in brought.items() if name not in policy.off}
         settings = json.loads(json.dumps(policy.settings))
-        settings.setdefault("plugins", {}).update({name: {"enabled": False} for name in installed_stores()})
+        # Failures of one cell would cool down the targets of the next.
+        off = [*installed_stores(), "resilience_cooldown", "resilience_retry_budget"]
+        settings.setdefault("plugins", {}).update({name: {"enabled": False} for name in off})
         rows = policy.rows(cells) if callable(policy.rows) else policy.rows
         self.running = self._factory(
             settings, resources=resources(cells, upstream.url, rows), plugins=brought

@@ -45,6 +45,7 @@ class Step(msgspec.Struct, frozen=True, eq=False):
         on_error: what a failure means.
         origin: where the priority came from, for ``hookway hooks``.
         groups_only: it has nothing to do with models that are called by their own name.
+        now: does the same as ``call`` at once where it can, and returns what is to be awaited if it cannot.
     """
 
     priority: int
@@ -55,6 +56,7 @@ class Step(msgspec.Struct, frozen=True, eq=False):
     on_error: OnError
     origin: str = "declared"
     groups_only: bool = False
+    now: Callable[[Any], Awaitable[None] | None] | None = None
 
 
 Chain = tuple[Step, ...]
@@ -96,6 +98,38 @@ class ChainRunner:
                 continue
             if exchange.trace is not None:
                 note_trace(exchange, phase, step, "passed", began)
+
+    def each_now(self, phase: Phase, chain: Chain, exchange: Exchange) -> Awaitable[None] | None:
+        """Run a chain like :meth:`each`, at once as far as it is one step that can; return what is left.
+
+        Raises:
+            GatewayError: the step refused.
+            PluginFailed: the step failed and its policy is to close.
+        """
+        now = chain[0].now
+        if now is None or len(chain) > 1 or exchange.trace is not None:
+            return self.each(phase, chain, exchange)
+        try:
+            pending = now(exchange)
+        except FAULTS as fault:
+            self._fail(phase, chain[0], fault, exchange)
+            return None
+        except GatewayError:
+            raise
+        except Exception as error:
+            self._fail(phase, chain[0], error, exchange)
+            return None
+        return None if pending is None else self._finish(phase, chain[0], pending, exchange)
+
+    async def _finish(self, phase: Phase, step: Step, pending: Awaitable[None], exchange: Exchange) -> None:
+        try:
+            await pending
+        except FAULTS as fault:
+            self._fail(phase, step, fault, exchange)
+        except GatewayError:
+            raise
+        except Exception as error:
+            self._fail(phase, step, error, exchange)
 
     async def first(self, phase: Phase, chain: Chain, exchange: Exchange) -> Any:
         """Run steps until one answers something other than ``None``.

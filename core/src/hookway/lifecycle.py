@@ -193,12 +193,13 @@ class Lifecycle:
 
     def take_chains(self, exchange: LiveExchange, client: ClientSide) -> None:
         """Take the chains of a nested call; access was decided by the name its parent used."""
+        exchange.nested = True
         self._chains(exchange)
 
     def admit_request(self, exchange: LiveExchange, client: ClientSide) -> Awaitable[None] | None:
         """Let limits and budgets of the caller reserve."""
         chain = (exchange.chains or self._chains(exchange)).admit_request
-        return self._runner.each(Phase.ADMIT_REQUEST, chain, exchange) if chain else None
+        return self._runner.each_now(Phase.ADMIT_REQUEST, chain, exchange) if chain else None
 
     def inspect_request(self, exchange: LiveExchange, client: ClientSide) -> Awaitable[None] | None:
         """Let guardrails judge what the caller wrote."""
@@ -264,9 +265,10 @@ class Lifecycle:
             if model is None:
                 chains = snapshot.any_chains(exchange.principal)
             else:
-                chains = snapshot.chains(model, exchange.principal)
+                chains = snapshot.chains(model, exchange.principal, nested=exchange.nested)
             refuse_if_closed(chains)
             exchange.chains = chains
+            exchange.caller = chains.kept
         return chains
 
     async def _conduct(self, exchange: LiveExchange, conductor: Conductor[Any]) -> None:

@@ -26,6 +26,7 @@ class LiveExchange(Exchange):
         answer_view: the finished answer, once a guardrail opened it.
         answer_texts: its text slots.
         charged: nested calls added to its usage.
+        nested: it is a nested call, which nobody admitted as a request.
         deadline: monotonic seconds after which nothing more is tried, 0.0 for none.
         produced: what the attempt that runs has streamed so far, ``None`` if it streams nothing.
         settled: its reservations were settled.
@@ -40,6 +41,7 @@ class LiveExchange(Exchange):
         "compiled",
         "credential",
         "deadline",
+        "nested",
         "produced",
         "request_texts",
         "settled",
@@ -84,6 +86,7 @@ class LiveExchange(Exchange):
         self.answer_view: AnswerView | None = None
         self.answer_texts: Sequence[TextSlot] | None = None
         self.charged = False
+        self.nested = False
         self.deadline = 0.0
         self.produced: ProducedText | WholeText | None = None
         self.settled = False

@@ -44,7 +44,7 @@ KEPT = 4096
 
 
 class CallerChains(msgspec.Struct, frozen=True, eq=False):
-    """The chains of one (model, key, team), in the order of ``CALLER_PHASES``."""
+    """The chains of one (model, caller), in the order of ``CALLER_PHASES``, and what plugins keep of it."""
 
     admit_request: Chain = ()
     inspect_request: Chain = ()
@@ -57,6 +57,7 @@ class CallerChains(msgspec.Struct, frozen=True, eq=False):
     store: Chain = ()
     allowed: bool = True
     closed: str = ""
+    kept: dict[Any, Any] = {}
 
 
 class RowStep(msgspec.Struct, frozen=True, eq=False):
@@ -103,7 +104,7 @@ class Snapshot:
         self.rejected: Sequence[tuple[Resource, str]] = ()
         self._closed_for_all = parts.closed_for_all
         self._models: dict[str, CompiledModel] = {}
-        self._chains: dict[tuple[str, str, str, str, tuple[str, ...]], CallerChains] = {}
+        self._chains: dict[Any, CallerChains] = {}
 
     # ── what plugins see ────────────────────────────────────────────────────────────────────
 
@@ -144,20 +145,21 @@ class Snapshot:
                 keep(self._models, name, found)
         return found
 
-    def chains(self, model: CompiledModel, principal: Principal) -> CallerChains:
+    def chains(self, model: CompiledModel, principal: Principal, *, nested: bool = False) -> CallerChains:
         """Return the chains for a caller and a model, compiled on first use."""
         view = model.view
         # What a caller may use is not always its key's: a token may say less.
-        key = (view.id, view.requested, principal.key_id, principal.team_id, principal.allowed_models)
+        who = (principal.key_id, principal.team_id, principal.user_id, principal.allowed_models)
+        key = (view.id, view.requested, who, nested)
         found = self._chains.get(key)
         if found is None:
-            found = self._compile_chains(model, principal)
+            found = self._compile_chains(model, principal, nested)
             keep(self._chains, key, found)
         return found
 
     def any_chains(self, principal: Principal) -> CallerChains:
         """Return the chains of an endpoint that names no model."""
-        key = ("", "", principal.key_id, principal.team_id, ())
+        key = ("", "", (principal.key_id, principal.team_id, principal.user_id, ()), False)
         found = self._chains.get(key)
         if found is None:
             scope = Scope("", principal.key_id, principal.team_id)
@@ -165,14 +167,17 @@ class Snapshot:
             keep(self._chains, key, found)
         return found
 
-    def _compile_chains(self, model: CompiledModel, principal: Principal) -> CallerChains:
+    def _compile_chains(self, model: CompiledModel, principal: Principal, nested: bool) -> CallerChains:
         scope = Scope(model.view.id, principal.key_id, principal.team_id)
         allowed = any(glob_matches(one, model.view.requested) for one in principal.allowed_models)
         closed = model.closed or self._closed(principal.key_id)
         chains = self._caller_chains(scope, allowed, closed)
-        if model.view.shape == "direct" and any(step.groups_only for step in chains.filter):
-            left = tuple(step for step in chains.filter if not step.groups_only)
-            chains = msgspec.structs.replace(chains, filter=left)
+        if model.view.shape == "direct":
+            chains = msgspec.structs.replace(
+                chains,
+                filter=without_groups_only(chains.filter),
+                admit_attempt=chains.admit_attempt if nested else without_groups_only(chains.admit_attempt),
+            )
         return chains
 
     def _caller_chains(self, scope: Scope, allowed: bool, closed: str) -> CallerChains:
@@ -222,6 +227,11 @@ class SnapshotCompiler:
         self.snapshot.resources.closed[resource.collection, resource.id] = told
         if resource.collection not in CLOSED_ALONE:
             self.snapshot.close(told)
+
+
+def without_groups_only(chain: Chain) -> Chain:
+    """Return a chain for a model that is called by its own name."""
+    return tuple(step for step in chain if not step.groups_only)
 
 
 def keep(cache: dict[Any, Any], key: Any, value: Any) -> None:

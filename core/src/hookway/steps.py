@@ -87,16 +87,7 @@ class StepMaker:
         if isinstance(kind, Auth):
             yield Phase.AUTHENTICATE, self.step(plugin, Phase.AUTHENTICATE, kind, authenticator(kind))
         elif isinstance(kind, Limit):
-            if overrides(kind, Limit, "admit_request"):
-                yield (
-                    Phase.ADMIT_REQUEST,
-                    self.step(plugin, Phase.ADMIT_REQUEST, kind, kind.admit_request),
-                )
-            if overrides(kind, Limit, "admit_attempt"):
-                yield (
-                    Phase.ADMIT_ATTEMPT,
-                    self.step(plugin, Phase.ADMIT_ATTEMPT, kind, attempt_admission(kind)),
-                )
+            yield from self.limit_steps(plugin, kind)
         elif isinstance(kind, Resilience):
             if overrides(kind, Resilience, "filter"):
                 step = self.step(plugin, Phase.FILTER, kind, plan_filter(kind))
@@ -105,6 +96,17 @@ class StepMaker:
                 yield Phase.JUDGE, self.step(plugin, Phase.JUDGE, kind, attempt_judge(kind))
         elif isinstance(kind, Sink):
             yield Phase.RECORD, self.step(plugin, Phase.RECORD, kind, kind.record)
+
+    def limit_steps(self, plugin: str, kind: Limit[Any]) -> Iterable[tuple[Phase, Step]]:
+        """Return the steps of a limit; what conf.d gives a time box is always awaited."""
+        if overrides(kind, Limit, "admit_request"):
+            step = self.step(plugin, Phase.ADMIT_REQUEST, kind, kind.admit_request)
+            if overrides(kind, Limit, "admit_request_now") and step.call == kind.admit_request:
+                step = msgspec.structs.replace(step, now=kind.admit_request_now)
+            yield Phase.ADMIT_REQUEST, step
+        if overrides(kind, Limit, "admit_attempt"):
+            step = self.step(plugin, Phase.ADMIT_ATTEMPT, kind, attempt_admission(kind))
+            yield Phase.ADMIT_ATTEMPT, msgspec.structs.replace(step, groups_only=not kind.attempts_direct)
 
     def hook_steps(self, manager: PluginManager) -> Iterable[tuple[Phase, Step]]:
         """Return the steps of every hook implementation."""

@@ -74,6 +74,9 @@ class Exchange:
         status: HTTP status of the answer, 0 before it is known, 499 if the client left.
         tags: labels that steps may add and read.
         dropped: JSON pointers that a translation could not say.
+        caller: what plugins keep of this caller and model while the configuration stands, by whatever they
+            like (themselves); ``None`` before the model is known. It holds what is made of the configuration,
+            never counts.
         cache_status: ``hit``, ``miss``, ``bypass``, or ``""`` where no cache applies.
         stop_reason: why the model stopped, in the wire's own word.
         started: monotonic seconds of accept.
@@ -90,6 +93,7 @@ class Exchange:
         "attempts",
         "brand",
         "cache_status",
+        "caller",
         "client",
         "depth",
         "dropped",
@@ -167,6 +171,7 @@ class Exchange:
         self.tags: Mapping[str, str] | None = None
         self.dropped: tuple[str, ...] = ()
         self.cache_status = ""
+        self.caller: dict[Any, Any] | None = None
         self.stop_reason = ""
         self.first_byte = 0.0
         self.depth = 0

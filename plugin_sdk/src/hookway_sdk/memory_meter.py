@@ -33,11 +33,8 @@ class Gauge(Protocol):
     def release(self, now: float, at: float, tokens: int, holder: str) -> None:
         """Give back what was counted at a moment."""
 
-    def left(self, now: float) -> int:
-        """Return what is left."""
-
-    def reset(self, now: float) -> float:
-        """Return the seconds until nothing counts."""
+    def figures(self, now: float) -> tuple[int, float]:
+        """Return what is left, and the seconds until nothing counts."""
 
 
 class WindowGauge:
@@ -87,15 +84,10 @@ class WindowGauge:
         """Give back what was counted at a moment."""
         self._adjust(now, at, -self._amount(tokens))
 
-    def left(self, now: float) -> int:
-        """Return what is left."""
+    def figures(self, now: float) -> tuple[int, float]:
+        """Return what is left, and the seconds until nothing counts."""
         window = self._entries.get(self._key)
-        return self._limit if window is None else window.look(now, self._limit).remaining
-
-    def reset(self, now: float) -> float:
-        """Return the seconds until nothing counts."""
-        window = self._entries.get(self._key)
-        return 0.0 if window is None else window.look(now, self._limit).reset_seconds
+        return (self._limit, 0.0) if window is None else window.figures(now, self._limit)
 
     def _amount(self, tokens: int) -> int:
         amount = self._fixed
@@ -155,14 +147,10 @@ class SlotGauge:
         if leases is not None:
             leases.renew(now, holder, self._ttl)
 
-    def left(self, now: float) -> int:
-        """Return how many are free."""
+    def figures(self, now: float) -> tuple[int, float]:
+        """Return how many are free; nobody knows when another one will be."""
         leases = self._entries.get(self._key)
-        return self._limit if leases is None else max(0, self._limit - leases.held(now))
-
-    def reset(self, now: float) -> float:
-        """Return nothing: nobody knows when a slot becomes free."""
-        return 0.0
+        return (self._limit if leases is None else max(0, self._limit - leases.held(now))), 0.0
 
 
 class MemoryMeter:
@@ -182,6 +170,8 @@ class MemoryMeter:
         live: who holds slots.
         monotonic: the store's clock.
     """
+
+    immediate = True
 
     __slots__ = (
         "__weakref__",
@@ -249,7 +239,7 @@ class MemoryMeter:
 
     def left(self, place: int) -> int:
         """Return what is left of a bound."""
-        return self.gauges[place].left(self.monotonic())
+        return self.gauges[place].figures(self.monotonic())[0]
 
     def _refuse(self, tokens: int, holder: str) -> Grant:
         """Ask with operations, which say all that refused, and for how long."""
@@ -292,17 +282,11 @@ class MemoryGrant(Grant):
         self._tokens = tokens
         self._holder = holder
 
-    def left(self, place: int) -> int:
-        """Return what is left of a bound."""
+    def figures(self, place: int) -> tuple[int, float]:
+        """Return what is left of a bound at this moment, and until when it counts."""
         meter = self._meter
-        return meter.gauges[place].left(meter.monotonic())
-
-    def reset(self, place: int) -> float:
-        """Return the seconds until a bound's window is empty, or what it refused would fit; 0.0 for slots."""
-        if self.refused and place in self.waits:
-            return self.waits[place]
-        meter = self._meter
-        return meter.gauges[place].reset(meter.monotonic())
+        left, reset = meter.gauges[place].figures(meter.monotonic())
+        return (left, self.waits[place]) if self.refused and place in self.waits else (left, reset)
 
     def settle(self, usage: Usage) -> None:
         """Charge the exact tokens and free the slots; the request stays counted (see ``StateGrant``)."""

@@ -81,6 +81,17 @@ class SlidingWindow(msgspec.Struct, gc=False):
         self.used -= amount
         self.newest -= amount
 
+    def figures(self, now: float, limit: int) -> tuple[int, float]:
+        """Return what is left of a limit, and the seconds until nothing is counted."""
+        head = int(now * self.scale)
+        if head != self.head:
+            self._move(head)
+        used = self.used
+        if not used:
+            return limit, 0.0
+        last = self.head if self.newest else self._last()
+        return (limit - used if used < limit else 0), (last + _RING) / self.scale - now + _ROUNDING
+
     def look(self, now: float, limit: int) -> WindowResult:
         """Say what is counted."""
         self._move(int(now * self.scale))
@@ -90,8 +101,18 @@ class SlidingWindow(msgspec.Struct, gc=False):
 
     def adjust(self, now: float, at: float, delta: int) -> int:
         """Correct the sub-window of ``at`` if it still counts; return by how much its count changed."""
-        self._move(int(now * self.scale))
-        number = min(int(at * self.scale), self.head)
+        head = int(now * self.scale)
+        if head != self.head:
+            self._move(head)
+        number = int(at * self.scale)
+        if number >= self.head:
+            # The usual case: the request was a short one.
+            before = self.newest
+            after = before + delta
+            after = 0 if after < 0 else min(after, MAX_COUNT)
+            self.newest = after
+            self.used += after - before
+            return after - before
         if number <= self.head - _RING:
             return 0
         before = self._at(number)
@@ -217,6 +238,11 @@ class AlignedWindow(msgspec.Struct, gc=False):
     def take_back(self, amount: int) -> None:
         """Undo a count of this very moment."""
         self.used -= amount
+
+    def figures(self, now: float, limit: int) -> tuple[int, float]:
+        """Return what is left of a limit, and the seconds until nothing is counted."""
+        seen = self.look(now, limit)
+        return seen.remaining, seen.reset_seconds
 
     def look(self, now: float, limit: int) -> WindowResult:
         """Say what is counted."""

@@ -100,16 +100,23 @@ class Grant(Reservation):
     wait: float
 
     @abstractmethod
-    def left(self, place: int) -> int:
-        """Return what is left of a bound."""
+    def figures(self, place: int) -> tuple[int, float]:
+        """Return what is left of a bound, and a time.
 
-    @abstractmethod
-    def reset(self, place: int) -> float:
-        """Return the seconds until a bound's window is empty, or what it refused would fit; 0.0 for slots."""
+        Returns:
+            How much more would fit; and the seconds until the bound's window is empty, or until what it
+            refused would fit, 0.0 for slots.
+        """
 
 
 class Meter(Protocol):
-    """A set of bounds in a state."""
+    """A set of bounds in a state.
+
+    Attributes:
+        immediate: :meth:`take` answers at once, and there is never anything to await.
+    """
+
+    immediate: bool
 
     def take(self, tokens: int, holder: str) -> Grant | Awaitable[Grant]:
         """Count a request in every bound, or in none.
@@ -148,6 +155,8 @@ class StateMeter:
         live: grants that hold slots and are not over.
     """
 
+    immediate = False
+
     def __init__(self, state: State, bounds: Sequence[Bound], ttl: float) -> None:
         self._state = state
         self._bounds = tuple(bounds)
@@ -167,7 +176,7 @@ class StateMeter:
 
     def left(self, place: int) -> int:
         """Return what was left of a bound when it was last taken from."""
-        return self._bounds[place].limit if self._last is None else self._last.left(place)
+        return self._bounds[place].limit if self._last is None else self._last.figures(place)[0]
 
     def renew(self) -> None:
         """Prolong the slots of all that were granted and are not over."""
@@ -201,11 +210,11 @@ class StateGrant(Grant):
         waits = [one.reset_seconds for one in results if isinstance(one, WindowResult) and not one.allowed]
         self.wait = max(waits, default=0.0)
 
-    def left(self, place: int) -> int:
-        """Return what was left of a bound."""
+    def figures(self, place: int) -> tuple[int, float]:
+        """Return what was left of a bound, and until when it counted."""
         operation, result, used = self._operations[place], self._results[place], self._used
         if isinstance(result, LeaseResult):
-            return max(0, (result.limit or 0) - result.used)
+            return max(0, (result.limit or 0) - result.used), 0.0
         assert isinstance(result, WindowResult)
         assert isinstance(operation, Hit)
         counted = operation.amount
@@ -213,12 +222,8 @@ class StateGrant(Grant):
             counted = 0
         elif used is not None and self._bounds[place].counts == "tokens":
             counted = used
-        return max(0, result.limit - result.used + operation.amount - counted)
-
-    def reset(self, place: int) -> float:
-        """Return the seconds until a bound's window was empty, 0.0 for slots."""
-        result = self._results[place]
-        return result.reset_seconds if isinstance(result, WindowResult) and result.used else 0.0
+        left = max(0, result.limit - result.used + operation.amount - counted)
+        return left, result.reset_seconds if result.used else 0.0
 
     def settle(self, usage: Usage) -> None:
         """Charge the exact tokens and free the slots; the request stays counted.

@@ -137,11 +137,9 @@ class ChatView(RequestView):
 
     def size(self) -> int:
         """Return the bytes of text-bearing members; embedded images count with a fixed size."""
-        envelope = self.envelope
         total = 0
-        for name in TEXT_MEMBERS:
-            value = envelope.get(name)
-            if value is not None:
+        for name, value in self.envelope.items():
+            if name in TEXT_MEMBERS:
                 size = len(value)
                 total += size if size < _LARGE else _size_without_media(value)
         return total

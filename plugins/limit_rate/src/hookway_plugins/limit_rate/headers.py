@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
+from math import ceil
 
 import msgspec
 
@@ -57,12 +57,14 @@ def header_lines(shown: Sequence[Shown], grant: Grant) -> str:
     for one in shown:
         places = one.places
         place = places[0] if len(places) == 1 else least(one, grant)
-        lines += f"{one.lines[place]}{grant.left(place)}"
+        left, reset = grant.figures(place)
         if one.reset:
             # A window moves in steps, and counts for one longer than it is; nobody wants to read 61 s.
-            seconds = grant.reset(place)
             longest = one.seconds[place]
-            lines += f"{one.reset}{math.ceil(seconds if seconds < longest else longest)}s"
+            seconds = ceil(reset if reset < longest else longest)
+            lines += f"{one.lines[place]}{left}{one.reset}{seconds}s"
+        else:
+            lines += f"{one.lines[place]}{left}"
     return lines
 
 
@@ -82,4 +84,4 @@ def tell(exchange: Exchange, shown: Sequence[Shown], grant: Grant) -> None:
 def least(one: Shown, grant: Grant) -> int:
     """Return the place of the limit of which the least share is left."""
     limits = one.limits
-    return min(one.places, key=lambda place: grant.left(place) / limits[place] if limits[place] else -1.0)
+    return min(one.places, key=lambda place: grant.figures(place)[0] / limits[place] if limits[place] else -1.0)

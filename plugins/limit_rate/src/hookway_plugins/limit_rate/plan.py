@@ -89,6 +89,7 @@ class Plan:
         meter: what counts them, ``None`` where there are none.
         slots: somebody has to hold slots.
         tokens: tokens are counted.
+        waits: the meter has to be awaited.
         shown: what headers say.
         minute_requests: place of the key's ``rpm``, -1 for none.
         minute_tokens: place of the key's ``tpm``, -1 for none.
@@ -105,6 +106,7 @@ class Plan:
         "slots",
         "timetable",
         "tokens",
+        "waits",
     )
 
     def __init__(
@@ -121,6 +123,7 @@ class Plan:
         if bounds:
             metered = tuple(one.metered(counting) for one in bounds)
             self.meter = meter_of(counting.state, metered, counting.lease_ttl)
+        self.waits = self.meter is not None and not self.meter.immediate
         self._reserve = counting.reserve_output
 
     def estimate(self, request: RequestView) -> int:

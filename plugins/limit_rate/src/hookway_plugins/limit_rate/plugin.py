@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import cast
 from weakref import WeakSet
 
 from hookway_plugins.limit_rate.headers import tell
@@ -28,6 +29,8 @@ class RateLimit(Limit[RateSettings]):
 
     All limits of a gate are one batch for the shared state, so that a refusal takes nothing.
     """
+
+    attempts_direct = False
 
     def __init__(self, name: str, settings: RateSettings, services: Services) -> None:
         super().__init__(name, settings, services)
@@ -80,22 +83,30 @@ class RateLimit(Limit[RateSettings]):
 
     def admit_request_now(self, exchange: Exchange) -> Awaitable[None] | None:
         """Do the same at once, where the state can."""
-        principal = exchange.principal
-        assert principal is not None
-        rules = exchange.snapshot.compiled(self._rules)
-        plan = rules.request_plan(principal, getattr(exchange, "model", None))
+        kept = exchange.caller
+        plan: Plan | None = None if kept is None else kept.get(self)
+        if plan is None:
+            plan = self._plan_of(exchange)
         if plan.timetable is not None:
             plan = plan.timetable.at(self._now())
         meter = plan.meter
         if meter is None:
             return None
-        granted = meter.take(
-            plan.estimate(exchange.request) if plan.tokens else 0, exchange.uid if plan.slots else ""
-        )
-        if isinstance(granted, Grant):
-            self._admit(exchange, plan, granted)
-            return None
-        return self._admit_later(exchange, plan, granted)
+        tokens = plan.estimate(exchange.request) if plan.tokens else 0
+        granted = meter.take(tokens, exchange.uid if plan.slots else "")
+        if plan.waits:
+            return self._admit_later(exchange, plan, cast("Awaitable[Grant]", granted))
+        self._admit(exchange, plan, cast("Grant", granted))
+        return None
+
+    def _plan_of(self, exchange: Exchange) -> Plan:
+        """Return the plan of a request, and keep it for the next one of its caller and model."""
+        assert exchange.principal is not None
+        rules = exchange.snapshot.compiled(self._rules)
+        plan = rules.request_plan(exchange.principal, getattr(exchange, "model", None))
+        if exchange.caller is not None:
+            exchange.caller[self] = plan
+        return plan
 
     async def admit_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
         """Count an attempt in the buckets of its target, or in none.
@@ -121,7 +132,7 @@ class RateLimit(Limit[RateSettings]):
             return
         tokens = plan.estimate(exchange.request) if plan.tokens else 0
         granted = meter.take(tokens, f"{exchange.uid}:{attempt.index}" if plan.slots else "")
-        grant = granted if isinstance(granted, Grant) else await granted
+        grant = cast("Grant", await cast("Awaitable[Grant]", granted) if plan.waits else granted)
         if grant.refused:
             raise self._refusal(plan, grant)
         attempt.reserve(grant)
