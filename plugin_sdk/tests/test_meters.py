@@ -48,7 +48,7 @@ class Both:
         if not pair[0].refused:
             self.grants.append(pair)
             for place in range(len(self.bounds)):
-                (left, reset), (same, when) = [grant.figures(place) for grant in pair]
+                (left, reset), (same, when) = [grant.figures()[place] for grant in pair]
                 assert left == same
                 if not self.bounds[place].overshoot:  # which counts nothing that would have to leave
                     assert reset == pytest.approx(when, abs=1e-5)
@@ -128,11 +128,11 @@ async def test_a_refusal_takes_nothing_and_names_all_that_refused() -> None:
     refused = await both.take(10, "b")
     assert refused.refused == (1, 2)
     assert 59 < refused.wait < 62
-    assert refused.figures(2)[1] == refused.wait
+    assert refused.figures()[2][1] == refused.wait
     refused.settle(Usage(500, 0))
     refused.release()
     await both.agree()
-    assert [grant.figures(0)[0] for grant in both.grants[0]] == [2, 2]
+    assert [grant.figures()[0][0] for grant in both.grants[0]] == [2, 2]
 
 
 async def test_only_slots_that_refuse_say_no_time() -> None:
@@ -148,7 +148,7 @@ async def test_a_grant_is_over_once() -> None:
     await both.over(0, 700)
     for again in (None, 100, 900):
         await both.over(0, again)
-    assert both.grants[0][0].figures(1)[0] == 300
+    assert both.grants[0][0].figures()[1][0] == 300
 
 
 async def test_slots_are_prolonged_while_their_holders_live() -> None:
@@ -160,21 +160,21 @@ async def test_slots_are_prolonged_while_their_holders_live() -> None:
         both.clock.advance(TTL - 1)
         for meter in both.meters:
             meter.renew()
-    assert both.grants[0][0].figures(0)[0] == 2
+    assert both.grants[0][0].figures()[0][0] == 2
     both.clock.advance(TTL + 1)
-    assert both.grants[0][0].figures(0)[0] == 3
+    assert both.grants[0][0].figures()[0][0] == 3
 
 
 async def test_what_is_left_is_asked_for_when_somebody_wants_to_know() -> None:
     state = MemoryState(FakeClock())
     meter = meter_of(state, ALL, TTL)
     first, second = await take(meter, 100, "a"), await take(meter, 100, "b")
-    assert [first.figures(place)[0] for place in range(3)] == [1, 800, 3]
+    assert [first.figures()[place][0] for place in range(3)] == [1, 800, 3]
     second.settle(Usage(40, 60))
-    assert [first.figures(place)[0] for place in range(3)] == [2, 800, 3]
+    assert [first.figures()[place][0] for place in range(3)] == [2, 800, 3]
     second.release()
     first.release()
-    assert [second.figures(place)[0] for place in range(3)] == [3, 900, 4]
+    assert [second.figures()[place][0] for place in range(3)] == [3, 900, 4]
 
 
 async def test_a_forgotten_window_is_opened_again() -> None:
@@ -188,7 +188,7 @@ async def test_a_forgotten_window_is_opened_again() -> None:
         clock.advance(0.1)
     grant.settle(Usage(500, 0))
     again = await take(meter, 100, "b")
-    assert again.figures(1)[0] == 1000 - 400 - 100
+    assert again.figures()[1][0] == 1000 - 400 - 100
 
 
 async def test_a_full_store_admits_nobody_and_keeps_nothing() -> None:

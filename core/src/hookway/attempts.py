@@ -24,7 +24,6 @@ from hookway_sdk import (
     Candidate,
     ClientDisconnected,
     Decision,
-    Deployment,
     Event,
     Exchange,
     GatewayError,
@@ -315,7 +314,7 @@ def attempt_event(exchange: LiveExchange, attempt: Attempt, at: float) -> Attemp
         provider_key_id=deployment.key.id,
         provider_key_name=deployment.key.name,
         upstream_model=attempt.upstream_model or deployment.model,
-        target_model=model_as_written(deployment),
+        target_model=deployment.model_as_written,
         upstream_id=attempt.upstream_id,
         dispatched=attempt.dispatched,
         status=attempt.status,
@@ -324,13 +323,6 @@ def attempt_event(exchange: LiveExchange, attempt: Attempt, at: float) -> Attemp
         latency_ms=(attempt.ended - attempt.started) * 1000,
         ttft_ms=(first - attempt.started) * 1000 if first else 0.0,
         usage=attempt.usage,
-    )
-
-
-def model_as_written(deployment: Deployment) -> str:
-    """Return the provider's name of a model as its row writes it; a wildcard's star stays one."""
-    return getattr(deployment.row, "model_name", None) or (
-        "*" if "*" in deployment.name else deployment.model
     )
 
 

@@ -45,7 +45,8 @@ class Step(msgspec.Struct, frozen=True, eq=False):
         on_error: what a failure means.
         origin: where the priority came from, for ``hookway hooks``.
         groups_only: it has nothing to do with models that are called by their own name.
-        now: does the same as ``call`` at once where it can, and returns what is to be awaited if it cannot.
+        now: does the same as ``call`` at once; in a phase of mode *each* it may return what is left to await,
+            in one of mode *first* it returns the answer.
     """
 
     priority: int
@@ -56,7 +57,7 @@ class Step(msgspec.Struct, frozen=True, eq=False):
     on_error: OnError
     origin: str = "declared"
     groups_only: bool = False
-    now: Callable[[Any], Awaitable[None] | None] | None = None
+    now: Callable[[Any], Any] | None = None
 
 
 Chain = tuple[Step, ...]
@@ -156,6 +157,24 @@ class ChainRunner:
                 note_trace(exchange, phase, step, "passed" if answer is None else "answered", began)
             if answer is not None:
                 return answer
+        return None
+
+    def first_now(self, phase: Phase, step: Step, exchange: Exchange) -> Any:
+        """Return the answer of the only step of a chain, which can give it at once (see :meth:`first`).
+
+        Raises:
+            GatewayError: the step refused.
+            PluginFailed: the step failed and its policy is to close.
+        """
+        assert step.now is not None
+        try:
+            return step.now(exchange)
+        except FAULTS as fault:
+            self._fail(phase, step, fault, exchange)
+        except GatewayError:
+            raise
+        except Exception as error:
+            self._fail(phase, step, error, exchange)
         return None
 
     async def notify(self, phase: Phase, chain: Chain, exchange: Exchange) -> None:

@@ -125,9 +125,20 @@ class Lifecycle:
 
     # ── the stages ──────────────────────────────────────────────────────────────────────────
 
-    async def authenticate(self, exchange: LiveExchange, client: ClientSide) -> None:
+    def authenticate(self, exchange: LiveExchange, client: ClientSide) -> Awaitable[None] | None:
         """Find out who it is from; nobody answering means nobody is let in."""
         chain = self._shared[Phase.AUTHENTICATE]
+        if len(chain) != 1 or chain[0].now is None:
+            return self._authenticate_with(chain, exchange, client)
+        exchange.credential = client.credential()
+        try:
+            principal: Principal | None = self._runner.first_now(Phase.AUTHENTICATE, chain[0], exchange)
+        finally:
+            exchange.credential = None
+        enter(exchange, principal)
+        return None
+
+    async def _authenticate_with(self, chain: Chain, exchange: LiveExchange, client: ClientSide) -> None:
         principal: Principal | None = None
         if chain:
             exchange.credential = client.credential()
@@ -135,13 +146,7 @@ class Lifecycle:
                 principal = await self._runner.first(Phase.AUTHENTICATE, chain, exchange)
             finally:
                 exchange.credential = None
-        if principal is None:
-            raise Unauthenticated(
-                "missing or malformed Authorization header", reason="missing_credentials", method="none"
-            )
-        exchange.principal = principal
-        if principal.trace:
-            exchange.trace = Trace()
+        enter(exchange, principal)
 
     def read(self, exchange: LiveExchange, client: ClientSide) -> Awaitable[None] | None:
         """Read the body and let the dialect check it."""
@@ -296,6 +301,21 @@ class Lifecycle:
             await self._judge_answer(chain, exchange)
         # What is shown is what the upstream said; what was filled in is ours.
         write_as_stream(exchange, client, reply.canonical, reply.canonical.usage)
+
+
+def enter(exchange: LiveExchange, principal: Principal | None) -> None:
+    """Let somebody in, and nobody else.
+
+    Raises:
+        Unauthenticated: there is nobody.
+    """
+    if principal is None:
+        raise Unauthenticated(
+            "missing or malformed Authorization header", reason="missing_credentials", method="none"
+        )
+    exchange.principal = principal
+    if principal.trace:
+        exchange.trace = Trace()
 
 
 def own_order(order: Sequence[Phase]) -> tuple[Phase, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hookway.attempts import error_text, model_as_written
+from hookway.attempts import error_text
 from hookway.chains import Chain, ChainRunner
 from hookway.live_exchange import LiveExchange
 from hookway_sdk import (
@@ -175,7 +175,7 @@ def tell_target(event: RequestEnded, attempt: Attempt, attempts: Sequence[Attemp
     event.provider_key_id, event.provider_key_name = key.id, key.name
     event.upstream_id = attempt.upstream_id
     event.upstream_model = attempt.upstream_model or deployment.model
-    event.target_model = model_as_written(deployment)
+    event.target_model = deployment.model_as_written
     event.last_attempt = attempt.kind
     event.attempts = len(attempts)
     if event.attempts > 1:

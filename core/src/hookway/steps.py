@@ -85,7 +85,11 @@ class StepMaker:
     def kind_steps(self, plugin: str, kind: Kind) -> Iterable[tuple[Phase, Step]]:
         """Return the steps of a kind, by phase; only overridden methods become steps."""
         if isinstance(kind, Auth):
-            yield Phase.AUTHENTICATE, self.step(plugin, Phase.AUTHENTICATE, kind, authenticator(kind))
+            call = authenticator(kind)
+            step = self.step(plugin, Phase.AUTHENTICATE, kind, call)
+            if overrides(kind, Auth, "authenticate_now") and step.call is call:
+                step = msgspec.structs.replace(step, now=immediate_authenticator(kind))
+            yield Phase.AUTHENTICATE, step
         elif isinstance(kind, Limit):
             yield from self.limit_steps(plugin, kind)
         elif isinstance(kind, Resilience):
@@ -130,6 +134,15 @@ def authenticator(kind: Auth[Any]) -> Callable[[LiveExchange], Any]:
 
     def call(exchange: LiveExchange) -> Any:
         return kind.authenticate(exchange, exchange.credential)
+
+    return call
+
+
+def immediate_authenticator(kind: Auth[Any]) -> Callable[[LiveExchange], Any]:
+    """Return the step of an ``Auth`` kind that never waits."""
+
+    def call(exchange: LiveExchange) -> Any:
+        return kind.authenticate_now(exchange, exchange.credential)
 
     return call
 

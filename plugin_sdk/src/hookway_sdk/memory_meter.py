@@ -282,11 +282,15 @@ class MemoryGrant(Grant):
         self._tokens = tokens
         self._holder = holder
 
-    def figures(self, place: int) -> tuple[int, float]:
-        """Return what is left of a bound at this moment, and until when it counts."""
+    def figures(self) -> list[tuple[int, float]]:
+        """Return what is left of each bound at this moment, and until when it counts."""
         meter = self._meter
-        left, reset = meter.gauges[place].figures(meter.monotonic())
-        return (left, self.waits[place]) if self.refused and place in self.waits else (left, reset)
+        now = meter.monotonic()
+        found = [gauge.figures(now) for gauge in meter.gauges]
+        if self.refused:
+            for place, wait in self.waits.items():
+                found[place] = (found[place][0], wait)
+        return found
 
     def settle(self, usage: Usage) -> None:
         """Charge the exact tokens and free the slots; the request stays counted (see ``StateGrant``)."""

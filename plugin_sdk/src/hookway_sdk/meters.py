@@ -100,11 +100,11 @@ class Grant(Reservation):
     wait: float
 
     @abstractmethod
-    def figures(self, place: int) -> tuple[int, float]:
-        """Return what is left of a bound, and a time.
+    def figures(self) -> Sequence[tuple[int, float]]:
+        """Return what is left of each bound, and a time.
 
         Returns:
-            How much more would fit; and the seconds until the bound's window is empty, or until what it
+            For each, how much more would fit; and the seconds until its window is empty, or until what it
             refused would fit, 0.0 for slots.
         """
 
@@ -176,7 +176,7 @@ class StateMeter:
 
     def left(self, place: int) -> int:
         """Return what was left of a bound when it was last taken from."""
-        return self._bounds[place].limit if self._last is None else self._last.figures(place)[0]
+        return self._bounds[place].limit if self._last is None else self._last.figures()[place][0]
 
     def renew(self) -> None:
         """Prolong the slots of all that were granted and are not over."""
@@ -210,8 +210,11 @@ class StateGrant(Grant):
         waits = [one.reset_seconds for one in results if isinstance(one, WindowResult) and not one.allowed]
         self.wait = max(waits, default=0.0)
 
-    def figures(self, place: int) -> tuple[int, float]:
-        """Return what was left of a bound, and until when it counted."""
+    def figures(self) -> list[tuple[int, float]]:
+        """Return what was left of each bound, and until when it counted."""
+        return [self._figure(place) for place in range(len(self._bounds))]
+
+    def _figure(self, place: int) -> tuple[int, float]:
         operation, result, used = self._operations[place], self._results[place], self._used
         if isinstance(result, LeaseResult):
             return max(0, (result.limit or 0) - result.used), 0.0

@@ -53,6 +53,12 @@ class Deployment(msgspec.Struct, frozen=True, eq=False):
     row: Any = None
     capabilities: frozenset[str] = frozenset()
 
+    @property
+    def model_as_written(self) -> str:
+        """The provider's name of the model as the row writes it, a wildcard's star included; a bounded label."""
+        written: str | None = getattr(self.row, "model_name", None)
+        return written or ("*" if "*" in self.name else self.model)
+
 
 class UpstreamTarget(msgspec.Struct, frozen=True):
     """Address and fixed headers of one operation at one deployment; made when configuration loads.

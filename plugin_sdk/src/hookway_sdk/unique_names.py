@@ -16,7 +16,7 @@ class _Names:
 
     def renew(self) -> None:
         """Begin anew under another word."""
-        self.word = uuid.uuid4().hex
+        self.word = uuid.uuid4().hex[:20]
         self.numbers = itertools.count(1)
 
 

@@ -300,7 +300,9 @@ def test_no_minute_wherever_it_begins_has_more_requests_than_the_limit(
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 5), st.lists(st.sampled_from([0.0, 0.5, 3.0, 20.0, 59.5]), max_size=40))
-def test_whoever_waits_as_long_as_he_is_told_is_admitted_a_step_later_at_the_latest(limit: int, waits: list[float]) -> None:
+def test_whoever_waits_as_long_as_he_is_told_is_admitted_a_step_later_at_the_latest(
+    limit: int, waits: list[float]
+) -> None:
     worker = Worker(key_row(rpm=limit, tpm=limit * 10))
     for wait in waits:
         worker.clock.advance(wait)

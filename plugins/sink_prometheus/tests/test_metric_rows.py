@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,18 +24,29 @@ from hookway_plugins.sink_prometheus.settings import PrometheusSettings
 from hookway_plugins.sink_prometheus.shared_tally import tally_of
 from hookway_sdk import (
     Applied,
+    Attempt,
     AttemptEnded,
     AuthDenied,
     Brand,
+    ClientDisconnected,
     ConfigStatus,
     Event,
+    Exchange,
     ModelStatus,
     OperatorRequest,
     RejectedRow,
     RequestEnded,
     SourceStatus,
+    UpstreamTimeout,
     Usage,
     walker,
+)
+from hookway_sdk.testing.exchanges import (
+    make_candidate,
+    make_deployment,
+    make_exchange,
+    make_model,
+    make_provider_key,
 )
 from hookway_sdk.testing.services import RecordingServices, make_services
 
@@ -58,7 +70,10 @@ class Gateway:
 
     def record(self, *events: Event) -> None:
         for event in events:
-            self.counter.record(event)
+            if isinstance(event, AttemptEnded):
+                self.counter.attempt_ended(*over(event))
+            else:
+                self.counter.record(event)
 
     async def scrape(self) -> Any:
         return self._read((await self.route.metrics(GET)).body)
@@ -112,6 +127,18 @@ def attempt(**facts: Any) -> AttemptEnded:
         "dispatched": True,
     }
     return AttemptEnded(**{**usual, **facts})
+
+
+def over(told: AttemptEnded) -> tuple[Exchange, Attempt]:
+    """Return the attempt that an event would tell of, and its exchange."""
+    account = make_provider_key(told.provider, id=told.provider_key_id, provider=told.provider)
+    row = SimpleNamespace(model_name=told.target_model)
+    deployment = make_deployment(told.target, key=account, row=row)
+    done = Attempt(told.index, told.kind, make_candidate(deployment=deployment), 0.0)  # type: ignore[arg-type]
+    done.dispatched = told.dispatched
+    if told.error_kind:
+        done.error = ClientDisconnected() if told.error_kind == "client_disconnected" else UpstreamTimeout(1)
+    return make_exchange(model=make_model(told.model, shape="routing")), done
 
 
 def denied(reason: str = "unknown_key", method: str = "api_key") -> AuthDenied:

@@ -37,3 +37,13 @@ class Auth(EntryKind[SettingsT]):
             Unauthenticated: it is, and it does not count.
         """
         raise NotImplementedError
+
+    def authenticate_now(self, exchange: Exchange, credential: Credential | None) -> Principal | None:
+        """Judge a credential at once; a plugin that has nothing to wait for overrides this as well.
+
+        It is then called in place of :meth:`authenticate`, of which it has the same effects.
+
+        Raises:
+            Unauthenticated: as :meth:`authenticate`.
+        """
+        raise NotImplementedError

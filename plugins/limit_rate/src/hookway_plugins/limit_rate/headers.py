@@ -54,10 +54,11 @@ def header_lines(shown: Sequence[Shown], grant: Grant) -> str:
     Of several limits of a dimension, the one of which the least share is left is told.
     """
     lines = ""
+    figures = grant.figures()
     for one in shown:
         places = one.places
-        place = places[0] if len(places) == 1 else least(one, grant)
-        left, reset = grant.figures(place)
+        place = places[0] if len(places) == 1 else least(one, figures)
+        left, reset = figures[place]
         if one.reset:
             # A window moves in steps, and counts for one longer than it is; nobody wants to read 61 s.
             longest = one.seconds[place]
@@ -81,7 +82,7 @@ def tell(exchange: Exchange, shown: Sequence[Shown], grant: Grant) -> None:
     exchange.at_head(partial(header_lines, shown, grant))
 
 
-def least(one: Shown, grant: Grant) -> int:
+def least(one: Shown, figures: Sequence[tuple[int, float]]) -> int:
     """Return the place of the limit of which the least share is left."""
     limits = one.limits
-    return min(one.places, key=lambda place: grant.figures(place)[0] / limits[place] if limits[place] else -1.0)
+    return min(one.places, key=lambda place: figures[place][0] / limits[place] if limits[place] else -1.0)

@@ -95,8 +95,8 @@ class RateLimit(Limit[RateSettings]):
         tokens = plan.estimate(exchange.request) if plan.tokens else 0
         granted = meter.take(tokens, exchange.uid if plan.slots else "")
         if plan.waits:
-            return self._admit_later(exchange, plan, cast("Awaitable[Grant]", granted))
-        self._admit(exchange, plan, cast("Grant", granted))
+            return self._admit_later(exchange, plan, granted)  # type: ignore[arg-type]  # it has to be awaited
+        self._admit(exchange, plan, granted)  # type: ignore[arg-type]  # it is there
         return None
 
     def _plan_of(self, exchange: Exchange) -> Plan:

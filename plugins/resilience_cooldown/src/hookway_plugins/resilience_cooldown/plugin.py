@@ -168,10 +168,9 @@ class Cooldown(Resilience[CooldownSettings]):
             seconds=cause.seconds,
         )
         if self._cooled_down is not None:
-            written = getattr(deployment.row, "model_name", None)
             labels = (
                 *(deployment.provider, deployment.name),
-                *(written or ("*" if "*" in deployment.name else deployment.model), deployment.key.id),
+                *(deployment.model_as_written, deployment.key.id),
             )
             self._cooled_down.add(1.0, *(label or "unknown" for label in labels))
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from hookway_plugins.sink_prometheus.labels import OTHER, known
-from hookway_sdk import AttemptEnded, AuthDenied
-
-CALLER_LEFT = "client_disconnected"
-"""Error of an attempt that neither succeeded nor failed."""
+from hookway_sdk import Attempt, AuthDenied, ClientDisconnected, Exchange
 
 MOST_REASONS = 1_000
 """Pairs of method and reason that are kept; they are words of plugins, so there should be far fewer."""
@@ -45,18 +42,17 @@ class Outcomes:
         self.allowed: dict[str, int] = {}
         self.denied: dict[tuple[str, str], int] = {}
 
-    def attempted(self, event: AttemptEnded) -> None:
-        """Count an attempt.
-
-        Where single attempts are to be told from :class:`RequestEnded`, :meth:`sent` is what to call.
-        """
-        succeeded = None if event.error_kind == CALLER_LEFT else not event.error_kind
-        if event.dispatched:
-            place = (event.provider, event.target, event.target_model, event.provider_key_id)
+    def attempted(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Count an attempt that is over."""
+        deployment, error = attempt.candidate.deployment, attempt.error
+        succeeded = None if isinstance(error, ClientDisconnected) else error is None
+        if attempt.dispatched:
+            account = deployment.key
+            place = (deployment.provider, deployment.name, deployment.model_as_written, account.id)
             self.sent(place, succeeded)
-        if event.kind == "fallback" and succeeded is not None:
+        if attempt.kind == "fallback" and succeeded is not None:
             counts = self.fallbacks if succeeded else self.failed_fallbacks
-            pair = (known(event.model), known(event.target))
+            pair = (known(exchange.model.name), known(deployment.name))
             if pair not in counts and len(counts) >= self.most:
                 pair = (OTHER, OTHER)
             counts[pair] = counts.get(pair, 0) + 1

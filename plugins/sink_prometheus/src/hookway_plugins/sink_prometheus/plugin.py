@@ -10,9 +10,10 @@ from hookway_plugins.sink_prometheus.settings import PrometheusSettings
 from hookway_plugins.sink_prometheus.shared_tally import tally_of
 from hookway_sdk import (
     Admin,
-    AttemptEnded,
+    Attempt,
     AuthDenied,
     Event,
+    Exchange,
     Guard,
     OperatorReply,
     OperatorRequest,
@@ -25,14 +26,21 @@ from hookway_sdk import (
 
 
 class RequestCounter(Sink[PrometheusSettings]):
-    """Counts requests, attempts and refused credentials."""
+    """Counts requests, attempts and refused credentials.
 
-    events = (RequestEnded, AttemptEnded, AuthDenied)
+    Attempts are counted as they end, and not by their events, whose making would cost more than the counting.
+    """
+
+    events = (RequestEnded, AuthDenied)
 
     def __init__(self, name: str, settings: PrometheusSettings, services: Services) -> None:
         super().__init__(name, settings, services)
         self._tally = tally_of(services, settings)
         self._number = self._tally.enrol()
+
+    def attempt_ended(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Add an attempt to the counts."""
+        self._tally.outcomes.attempted(exchange, attempt)
 
     def record(self, event: Event) -> None:
         """Add an event to the counts."""
@@ -41,8 +49,6 @@ class RequestCounter(Sink[PrometheusSettings]):
             tally.adopt(self._number, self.settings)
         if isinstance(event, RequestEnded):
             tally.ended(event)
-        elif isinstance(event, AttemptEnded):
-            tally.outcomes.attempted(event)
         elif isinstance(event, AuthDenied):
             tally.outcomes.refused(event)
 
