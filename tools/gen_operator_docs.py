@@ -1,10 +1,12 @@
-"""Write the operator's reference from the code: docs/settings.md, docs/resources.md and docs/cli.md."""
+"""Write the operator's reference from the code: settings, resources, commands and metrics."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,8 +16,11 @@ from hookway.cli.main import COMMANDS
 from hookway.config.plugin_entries import PluginWords
 from hookway.config.settings import RootSettings
 from hookway.discovery import find_installed
+from hookway.gateway import Gateway
 from hookway.manager import load_class
 from hookway.resources.collections import ResourceRegistry
+from hookway_plugins.sink_prometheus.families import FAMILIES, FamilySpec
+from hookway_sdk import FamilyView
 from hookway_sdk.walker import schema
 
 NOTE = "<!-- Written by tools/gen_operator_docs.py from the code; change it there. -->\n\n"
@@ -140,10 +145,66 @@ def cli_page() -> str:
     return page
 
 
+def metrics_page() -> str:
+    """Return every metric family: the sink's own, and what the core and the shipped plugins declare."""
+    page = NOTE + (
+        "# Metrics\n\n`GET /metrics` on `observability.metrics.prometheus.addr` (127.0.0.1:3002), served by "
+        "`sink_prometheus`; names get the brand's prefix (`hookway_`), and counts live as long as the process. "
+        "A series appears with its first observation. Missing dimensions are `unknown`; no tokens are no "
+        "series. `outcome` is `success` (2xx, 3xx), `rate_limited` (429), `client_error` (other 4xx) or "
+        "`upstream_error` (5xx).\n\n## Requests, tokens, targets, configuration\n\n"
+    )
+    page += table(
+        ("family", "kind", "labels", "counts"),
+        [(f"`{one.name}`", one.type, label_list(one.labels), said(one)) for one in FAMILIES],
+    )
+    page += "\n## Of the core and of other plugins\n\n"
+    page += table(
+        ("family", "kind", "labels", "counts"),
+        [
+            (f"`{one.name}`", one.kind, label_list(one.labels), one.help)
+            for one in sorted(declared_families(), key=lambda one: one.name)
+        ],
+    )
+    page += (
+        "\nBeside these stand the families of the process, the platform and the garbage collector "
+        "(`process_*`, `python_*`), under the names that everybody's dashboards have.\n"
+    )
+    return page
+
+
+def label_list(labels: Iterable[str]) -> str:
+    """Return label names for a table."""
+    return ", ".join(f"`{one}`" for one in labels)
+
+
+def said(family: FamilySpec) -> str:
+    """Return what a family counts, and what else to know of it."""
+    return f"{family.help} ({family.note})" if family.note else family.help
+
+
+def declared_families() -> Sequence[FamilyView]:
+    """Return what a gateway with the shipped defaults declares, without listening."""
+
+    async def look(directory: str) -> Sequence[FamilyView]:
+        gateway = Gateway(
+            None, {"XDG_STATE_HOME": directory, "HOOKWAY_KEY": "hookway-key-of-the-documentation"}
+        )
+        try:
+            await gateway.prepare()
+            return gateway.process.metrics.families()
+        finally:
+            await gateway.close()
+
+    with tempfile.TemporaryDirectory() as directory:
+        return asyncio.run(look(directory))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "resources.md": resources_page,
     "cli.md": cli_page,
+    "metrics.md": metrics_page,
 }
 
 

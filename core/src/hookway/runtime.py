@@ -16,11 +16,12 @@ from hookway.guardrails import GuardrailHost
 from hookway.lifecycle import Lifecycle, Stage
 from hookway.live_exchange import LiveExchange
 from hookway.manager import LoadedPlugin, PluginManager, blaming
-from hookway.models import ModelCompiler, UpstreamDefaults, key_tls
+from hookway.models import ModelCompiler, UpstreamDefaults
 from hookway.process import Process
 from hookway.resources.acceptance import ResourceSet
 from hookway.resources.collections import Collection
 from hookway.routing_table import RoutingTable
+from hookway.row_checks import check_strategies, providers_off, unusable_trust, vendors_off
 from hookway.sending import Sender
 from hookway.settlement import Settlement
 from hookway.snapshot import RowStep, Snapshot, SnapshotCompiler, SnapshotParts
@@ -44,7 +45,6 @@ from hookway_sdk import (
     Dialect,
     Endpoint,
     Guardrail,
-    InvalidUpstreamConfig,
     OperatorRoute,
     Phase,
     PluginError,
@@ -58,7 +58,6 @@ from hookway_sdk import (
     Sink,
     Strategy,
     Tokens,
-    nearest_name,
 )
 
 REMOTE_TIMEOUT = 5.0
@@ -257,11 +256,15 @@ class Runtime:
         Raises:
             ConfigError: rows that passed their schema and cannot be used.
         """
-        self._check_strategies(resources)
-        rejected = self._unusable_trust(resources)
+        check_strategies(resources, self.strategies)
+        rejected = unusable_trust(resources, self.process.tls, self.defaults.tls)
         closed_for_all = [reason for (name, _), reason in resources.closed.items() if name == "guardrails"]
         conductors = self._conductors(resources, rejected)
-        closed = resources.closed | self._vendors_off(resources) | self._providers_off(resources)
+        closed = (
+            resources.closed
+            | vendors_off(resources, self.settings.vendors)
+            | providers_off(resources, self.providers, self.off_adapters)
+        )
         parts = SnapshotParts(
             resources,
             ModelCompiler(
@@ -357,63 +360,6 @@ class Runtime:
                     except ValueError as error:
                         rejected.append((resource, str(error)))
         return found
-
-    def _providers_off(self, resources: ResourceSet) -> dict[tuple[str, str], str]:
-        """Return the accounts whose provider plugin is installed and off, closed."""
-        closed: dict[tuple[str, str], str] = {}
-        for one in resources.rows.get("provider_keys", ()):
-            words = [word for word in (one.row.provider, one.row.adapter) if word]
-            if not any(word in self.providers for word in words):
-                for word in words:
-                    if word in self.off_adapters:
-                        closed["provider_keys", one.id] = (
-                            f"provider key '{one.name}' needs plugin {self.off_adapters[word]}, which is off"
-                        )
-        return closed
-
-    def _vendors_off(self, resources: ResourceSet) -> dict[tuple[str, str], str]:
-        """Return the models of vendors that conf.d switched off, closed."""
-        off = {name for name, on in self.settings.vendors.items() if not on}
-        return {
-            (
-                "models",
-                one.id,
-            ): f"model '{one.name}' is of vendor '{one.row.provider}', which conf.d switched off"
-            for one in resources.rows.get("models", ())
-            if one.row.provider in off
-        }
-
-    def _unusable_trust(self, resources: ResourceSet) -> list[tuple[Resource, str]]:
-        """Load the trust of every account that has its own, now and not at its first request."""
-        found: list[tuple[Resource, str]] = []
-        for resource in resources.rows.get("provider_keys", ()):
-            own = resource.row.tls
-            if own.ca_cert is not None or not own.verify:
-                try:
-                    self.process.tls.get(key_tls(own, self.defaults.tls))
-                except InvalidUpstreamConfig as error:
-                    found.append((resource, error.message))
-        return found
-
-    def _check_strategies(self, resources: ResourceSet) -> None:
-        """Refuse groups whose strategy no plugin serves.
-
-        Raises:
-            ConfigError: naming them, and the nearest strategy.
-        """
-        problems = [
-            Problem(
-                key=f'models "{one.name}".routing.strategy',
-                message=f"no enabled plugin serves strategy '{one.row.routing.strategy}'",
-                expected="one of " + (", ".join(sorted(self.strategies)) or "none is enabled"),
-                nearest=nearest_name(one.row.routing.strategy, self.strategies),
-                place=one.place,
-            )
-            for one in resources.rows.get("models", ())
-            if one.row.routing is not None and one.row.routing.strategy not in self.strategies
-        ]
-        if problems:
-            raise ConfigError(problems)
 
     # ── making ──────────────────────────────────────────────────────────────────────────────
 

@@ -55,7 +55,7 @@ class Deployment(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def model_as_written(self) -> str:
-        """The provider's name of the model as the row writes it, a wildcard's star included; a bounded label."""
+        """The provider's name as the row writes it, a wildcard's star included: a bounded label."""
         written: str | None = getattr(self.row, "model_name", None)
         return written or ("*" if "*" in self.name else self.model)
 
