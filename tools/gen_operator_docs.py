@@ -149,10 +149,10 @@ def metrics_page() -> str:
     """Return every metric family: the sink's own, and what the core and the shipped plugins declare."""
     page = NOTE + (
         "# Metrics\n\n`GET /metrics` on `observability.metrics.prometheus.addr` (127.0.0.1:3002), served by "
-        "`sink_prometheus`; names get the brand's prefix (`hookway_`), and counts live as long as the process. "
-        "A series appears with its first observation. Missing dimensions are `unknown`; no tokens are no "
-        "series. `outcome` is `success` (2xx, 3xx), `rate_limited` (429), `client_error` (other 4xx) or "
-        "`upstream_error` (5xx).\n\n## Requests, tokens, targets, configuration\n\n"
+        "`sink_prometheus`; names get the brand's prefix (`hookway_`), and counts live as long as the "
+        "process. A series appears with its first observation. Missing dimensions are `unknown`; no tokens "
+        "are no series. `outcome` is `success` (2xx, 3xx), `rate_limited` (429), `client_error` (other 4xx) "
+        "or `upstream_error` (5xx).\n\n## Requests, tokens, targets, configuration\n\n"
     )
     page += table(
         ("family", "kind", "labels", "counts"),
