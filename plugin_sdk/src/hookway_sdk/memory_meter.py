@@ -59,11 +59,10 @@ class WindowGauge:
     def take(self, now: float, tokens: int, holder: str) -> bool:
         """Count a request, if it fits."""
         window = self._entries.get(self._key) or self._space.open_window(self._hit, now)
-        amount = self._fixed
+        amount, limit = self._fixed, self._limit
         if amount < 0:
-            limit = self._limit
             amount = tokens if tokens < limit or not limit else limit
-        return window.take(now, self._limit, amount, self._overshoot)
+        return window.take(now, limit, amount, self._overshoot)
 
     def undo(self, now: float, tokens: int, holder: str) -> None:
         """Take back what was counted at this very moment."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from math import ceil
 
 import msgspec
@@ -19,6 +18,7 @@ class Shown(msgspec.Struct, frozen=True, eq=False):
 
     Args:
         places: where its limits stand in the plan.
+        only: the place, where there is one alone, -1 otherwise.
         limits: their figures, by place.
         lines: by place, the line of the limit and the beginning of the next, which says what is left.
         seconds: lengths of their windows, by place.
@@ -26,6 +26,7 @@ class Shown(msgspec.Struct, frozen=True, eq=False):
     """
 
     places: tuple[int, ...]
+    only: int
     limits: dict[int, int]
     lines: dict[int, str]
     seconds: dict[int, float]
@@ -44,42 +45,50 @@ def shown_of(bounds: Sequence[tuple[str, int, float]]) -> tuple[Shown, ...]:
             }
             reset = "" if dimension == "concurrency" else f"\r\nx-ratelimit-reset-{suffix}: "
             seconds = {place: bounds[place][2] for place in limits}
-            found.append(Shown(tuple(limits), limits, lines, seconds, reset))
+            places = tuple(limits)
+            only = places[0] if len(places) == 1 else -1
+            found.append(Shown(places, only, limits, lines, seconds, reset))
     return tuple(found)
 
 
-def header_lines(shown: Sequence[Shown], grant: Grant) -> str:
-    """Return the lines for an answer, with the figures of this moment.
+class HeaderLines:
+    """The lines of one answer, with the figures of the moment at which they are written.
 
-    Of several limits of a dimension, the one of which the least share is left is told.
+    Args:
+        shown: the headers of the plan.
+        grant: what the request took.
     """
-    lines = ""
-    figures = grant.figures()
-    for one in shown:
-        places = one.places
-        place = places[0] if len(places) == 1 else least(one, figures)
-        left, reset = figures[place]
-        if one.reset:
-            # A window moves in steps, and counts for one longer than it is; nobody wants to read 61 s.
-            longest = one.seconds[place]
-            seconds = ceil(reset if reset < longest else longest)
-            lines += f"{one.lines[place]}{left}{one.reset}{seconds}s"
-        else:
-            lines += f"{one.lines[place]}{left}"
-    return lines
+
+    __slots__ = ("_grant", "_shown")
+
+    def __init__(self, shown: Sequence[Shown], grant: Grant) -> None:
+        self._shown = shown
+        self._grant = grant
+
+    def __call__(self) -> str:
+        """Return them; of several limits of a dimension, the one of which the least share is left is told."""
+        lines = ""
+        figures = self._grant.figures()
+        for one in self._shown:
+            place = one.only
+            if place < 0:
+                place = least(one, figures)
+            left, reset = figures[place]
+            if one.reset:
+                # A window moves in steps, and counts for one longer than it is; nobody wants to read 61 s.
+                longest = one.seconds[place]
+                lines += f"{one.lines[place]}{left}{one.reset}{ceil(reset if reset < longest else longest)}s"
+            else:
+                lines += f"{one.lines[place]}{left}"
+        return lines
 
 
-def tell(exchange: Exchange, shown: Sequence[Shown], grant: Grant) -> None:
-    """Let an answer say what is left, in place of anything that says so already (another instance)."""
-    if exchange.head_writers or exchange.reply_headers:
-        prefix = "x-ratelimit-"
-        others = [one for one in exchange.reply_headers if not one[0].lower().startswith(prefix)]
-        exchange.reply_headers = others
-        writers = exchange.head_writers
-        exchange.head_writers = tuple(
-            one for one in writers if not (isinstance(one, partial) and one.func is header_lines)
-        )
-    exchange.at_head(partial(header_lines, shown, grant))
+def drop_older(exchange: Exchange) -> None:
+    """Drop what says already what is left: another instance's lines, or somebody's headers."""
+    headers = exchange.reply_headers
+    exchange.reply_headers = [one for one in headers if not one[0].lower().startswith("x-ratelimit-")]
+    writers = exchange.head_writers
+    exchange.head_writers = tuple(one for one in writers if not isinstance(one, HeaderLines))
 
 
 def least(one: Shown, figures: Sequence[tuple[int, float]]) -> int:

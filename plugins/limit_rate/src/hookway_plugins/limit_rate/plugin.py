@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import cast
 from weakref import WeakSet
 
-from hookway_plugins.limit_rate.headers import tell
+from hookway_plugins.limit_rate.headers import HeaderLines, drop_older
 from hookway_plugins.limit_rate.limits import LimitFields, Limits
 from hookway_plugins.limit_rate.meters import Meters
 from hookway_plugins.limit_rate.plan import Counting, Plan
@@ -147,7 +147,9 @@ class RateLimit(Limit[RateSettings]):
     def _admit(self, exchange: Exchange, plan: Plan, grant: Grant) -> None:
         """Let headers tell what is left, and hold what was granted."""
         if self._tells:
-            tell(exchange, plan.shown, grant)
+            if exchange.head_writers or exchange.reply_headers:
+                drop_older(exchange)
+            exchange.at_head(HeaderLines(plan.shown, grant))
         if grant.refused:
             raise self._refusal(plan, grant)
         exchange.reserve(grant)
