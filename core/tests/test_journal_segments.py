@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hookway.journal_lines import encode_line
+from hookway.journal_lines import encode_data, encode_line
 from hookway.journal_reader import JournalReader
 from hookway.journal_segments import SegmentWriter, list_segments
 
@@ -42,7 +42,7 @@ class Kept:
     def write(self, count: int) -> None:
         assert self.writer is not None
         for _ in range(count):
-            line = encode_line(self.writer.next_seq, "spent", 0.0, Spent(self.writer.next_seq))
+            line = encode_line(self.writer.next_seq, "spent", 0.0, encode_data(Spent(self.writer.next_seq)))
             assert self.writer.write([line]) == 1
 
     def firsts(self) -> list[int]:
@@ -63,7 +63,7 @@ def seqs(reader: JournalReader) -> list[int]:
     return [record.seq for record in reader]
 
 
-LINE_BYTES = len(encode_line(1, "spent", 0.0, Spent(1)))
+LINE_BYTES = len(encode_line(1, "spent", 0.0, encode_data(Spent(1))))
 """Length of the lines of these tests while numbers have one digit."""
 TWO_LINES = 2 * LINE_BYTES + 8
 """Room for two lines, also of two digits."""
@@ -82,7 +82,7 @@ def test_a_full_segment_is_followed_by_one_named_after_its_first_record(kept: Ke
 
 def test_one_write_fills_segments_exactly(kept: Kept) -> None:
     writer = kept.open(segment_bytes=3 * LINE_BYTES, keep=9)
-    lines = [encode_line(seq, "spent", 0.0, Spent(seq)) for seq in range(1, 9)]
+    lines = [encode_line(seq, "spent", 0.0, encode_data(Spent(seq))) for seq in range(1, 9)]
 
     counts = []
     while lines:
@@ -187,7 +187,7 @@ def test_the_files_are_for_their_owner_only(kept: Kept) -> None:
 
 # ── torn ends ───────────────────────────────────────────────────────────────────────────────
 
-WHOLE = encode_line(4, "spent", 0.0, Spent(4))
+WHOLE = encode_line(4, "spent", 0.0, encode_data(Spent(4)))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The journal: every settlement on disk within one tick, without the serving loop ever touching a disk.
 
-``append`` only queues. One thread wakes up while there is something to write, gathers for a tick, encodes and
+``append`` encodes and queues. One thread wakes up while there is something to write, gathers for a tick, and
 writes. So ``kill -9`` loses what was appended in the last tick, and nothing older; a loss of power may take
 what the operating system had not yet written out. ``journal_lines.py`` describes the format.
 """
@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from hookway.journal_lines import DROPPED_KIND, Dropped, encode_line
+from hookway.journal_lines import DROPPED_KIND, Dropped, encode_data, encode_line
 from hookway.journal_reader import JournalReader
 from hookway.journal_segments import SegmentWriter
 from hookway.ticks import TICK
@@ -25,7 +25,7 @@ SEGMENT_BYTES = 64 * 1024 * 1024
 _CHUNK = 128
 _LONGEST_RETRY = 1.0
 
-_Item = tuple[str, float, object]
+_Item = tuple[str, float, bytes]
 
 
 class Report(Protocol):
@@ -144,14 +144,22 @@ class Journal:
     def append(self, kind: str, record: msgspec.Struct) -> None:
         """Queue a record; never waits, never fails.
 
+        It is encoded here and now: later, in another thread, what it consists of has left the processor's
+        caches, and that costs more than the encoding.
+
         Args:
             kind: what it is, for readers.
-            record: encoded later, so it must not change any more.
+            record: its data.
         """
         queue = self._queue
         if len(queue) >= self._max_queued and not self._drop_oldest():
             return
-        queue.append((kind, self._now(), record))
+        try:
+            data = encode_data(record)
+        except Exception as error:  # a record that cannot be said must not hold up the others
+            self._refuse(kind, error)
+            return
+        queue.append((kind, self._now(), data))
         if not self._awake:
             self._awake = True
             self._work.set()
@@ -280,7 +288,7 @@ class Journal:
         """Move some records from the queue into the chunk; say whether there are any."""
         dropped = self.dropped - self._noted_dropped
         if dropped:
-            self._chunk.append((DROPPED_KIND, self._now(), Dropped(dropped)))
+            self._chunk.append((DROPPED_KIND, self._now(), encode_data(Dropped(dropped))))
             self._noted_dropped += dropped
             if not self._dropping:
                 self._dropping = True
@@ -298,22 +306,15 @@ class Journal:
         return bool(self._chunk)
 
     def _encoded(self, seq: int) -> list[bytes]:
-        """Return the chunk's lines, without records that cannot be encoded."""
-        lines: list[bytes] = []
-        kept: list[_Item] = []
-        for item in self._chunk:
-            kind, at, record = item
-            try:
-                lines.append(encode_line(seq + len(lines), kind, at, record))
-            except Exception as error:  # a record that cannot be said must not hold up the others
-                self.rejected += 1
-                if not self._told_rejected:
-                    self._told_rejected = True
-                    self._report("journal_record_rejected", kind=kind, error=str(error))
-            else:
-                kept.append(item)
-        self._chunk = kept
-        return lines
+        """Return the chunk's lines."""
+        numbered = enumerate(self._chunk, start=seq)
+        return [encode_line(number, kind, at, data) for number, (kind, at, data) in numbered]
+
+    def _refuse(self, kind: str, error: Exception) -> None:
+        self.rejected += 1
+        if not self._told_rejected:
+            self._told_rejected = True
+            self._report("journal_record_rejected", kind=kind, error=str(error))
 
     def _open(self) -> SegmentWriter:
         """Return the writer, a new one if the directory was taken from under it."""

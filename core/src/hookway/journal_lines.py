@@ -11,7 +11,7 @@ epoch seconds; ``crc`` is the CRC-32 of the line up to, and without, ``,"crc"``,
 from __future__ import annotations
 
 import zlib
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -24,13 +24,6 @@ DROPPED_KIND = "journal.dropped"
 
 _SEAL = b',"crc":"%08x"}\n'
 _SEAL_LENGTH = len(_SEAL % 0)
-
-
-class _Line(msgspec.Struct):
-    seq: int
-    kind: str
-    at: float
-    data: Any
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -73,16 +66,24 @@ _encode = msgspec.json.Encoder(enc_hook=_mask).encode
 _decode = msgspec.json.Decoder(Record).decode
 
 
-def encode_line(seq: int, kind: str, at: float, data: object) -> bytes:
-    """Return a record's line.
+def encode_data(record: object) -> bytes:
+    """Return a record's JSON, on one line.
 
     Raises:
-        TypeError, ValueError: the data cannot be said in JSON.
+        TypeError, ValueError: it cannot be said in JSON.
     """
-    body = _encode(_Line(seq, kind, at, data))[:-1]
-    if b"\n" in body:
-        # JSON that a record brought along as it was (msgspec.Raw) may be laid out over several lines.
-        body = msgspec.json.format(body + b"}", indent=-1)[:-1]
+    data = _encode(record)
+    # JSON that a record brought along as it was (msgspec.Raw) may be laid out over several lines.
+    return msgspec.json.format(data, indent=-1) if b"\n" in data else data
+
+
+def encode_line(seq: int, kind: str, at: float, data: bytes) -> bytes:
+    """Return a record's line.
+
+    Args:
+        data: what :func:`encode_data` made of it.
+    """
+    body = b'{"seq":%d,"kind":%b,"at":%b,"data":%b' % (seq, _encode(kind), _encode(at), data)
     return body + _SEAL % zlib.crc32(body)
 
 

@@ -44,7 +44,8 @@ FULL = RequestEnded(
 
 
 def lines(*events: RequestEnded, fields: list[str] | None = None) -> list[dict[str, Any]]:
-    written = LineWriter(fields).encode(events)
+    writer = LineWriter(fields)
+    written = b"".join([writer.encode(event) + b"\n" for event in events])
     assert written.endswith(b"\n")
     assert written.count(b"\n") == len(events), "one line for each event"
     return [json.loads(line, object_pairs_hook=OrderedDict) for line in written.splitlines()]

@@ -73,22 +73,22 @@ class LineWriter:
 
     def __init__(self, fields: Sequence[str] | None) -> None:
         self._left_out = [] if fields is None else [one for one in _DEFAULTS if one[0] not in fields]
-        self._encode_lines = msgspec.json.Encoder().encode_lines
+        self._encode = msgspec.json.Encoder().encode
         self._second = -1
         self._date = ""
 
-    def encode(self, events: Sequence[RequestEnded]) -> bytes:
-        """Return a line of JSON for each event, in order.
+    def encode(self, event: RequestEnded) -> bytes:
+        """Return the line of an event, without its end.
 
         JSON writes line breaks and other control characters in escaped form, so that no text can end
         its line and begin a forged one.
         """
-        lines = [self._line(event) for event in events]
+        line = self._line(event)
         try:
-            return self._encode_lines(lines)
+            return self._encode(line)
         except UnicodeEncodeError:
             # Bytes of a path that were no UTF-8 arrive as lone surrogates, which JSON cannot hold.
-            return self._encode_lines([_mended(line) for line in lines])
+            return self._encode(_mended(line))
 
     def _line(self, event: RequestEnded) -> AccessLine:
         usage = event.usage

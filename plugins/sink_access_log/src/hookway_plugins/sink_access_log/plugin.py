@@ -41,7 +41,7 @@ class AccessLogSink(Sink[AccessLogSettings]):
 
     def __init__(self, name: str, settings: AccessLogSettings, services: Services) -> None:
         super().__init__(name, settings, services)
-        self._events: list[RequestEnded] = []
+        self._waiting: list[bytes] = []
         self._lines = LineWriter(settings.fields)
         self._writer: WriterThread | None = None
         self._lost_lines: Family | None = None
@@ -77,17 +77,18 @@ class AccessLogSink(Sink[AccessLogSettings]):
         self._report(writer)
 
     def record(self, event: Event) -> None:
-        """Keep an event for the next tick."""
-        if isinstance(event, RequestEnded):
-            self._events.append(event)
+        """Keep an event's line for the next tick; made now, while what it says is in the processor's caches."""
+        if isinstance(event, RequestEnded) and self._wants(event):
+            self._waiting.append(self._lines.encode(event))
 
     def _tick(self) -> None:
         writer = self._writer
         if writer is None:
             return
-        events, self._events = self._events, []
-        if wanted := [event for event in events if self._wants(event)]:
-            writer.put(self._lines.encode(wanted))
+        if lines := self._waiting:
+            self._waiting = []
+            lines.append(b"")
+            writer.put(b"\n".join(lines))
         self._report(writer)
 
     def _wants(self, event: RequestEnded) -> bool:
