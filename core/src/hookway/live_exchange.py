@@ -55,7 +55,6 @@ class LiveExchange(Exchange):
         endpoint: Endpoint,
         snapshot: Snapshot,
         brand: Brand,
-        *,
         method: str,
         path: str,
         query: str,
@@ -65,18 +64,7 @@ class LiveExchange(Exchange):
         started_at: float,
     ) -> None:
         Exchange.__init__(
-            self,
-            id,
-            endpoint,
-            snapshot,
-            brand,
-            method=method,
-            path=path,
-            query=query,
-            headers=headers,
-            client=client,
-            started=started,
-            started_at=started_at,
+            self, id, endpoint, snapshot, brand, method, path, query, headers, client, started, started_at
         )
         self.credential: Credential | None = None
         self.compiled: CompiledModel | None = None

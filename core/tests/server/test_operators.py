@@ -15,17 +15,21 @@ from hookway_sdk import Admin, Guard, OperatorReply, OperatorRequest, OperatorRo
 
 
 class Rooms(Admin[Any]):
-    """Three routes: a measure, a guarded one, and one that breaks."""
+    """Routes: a measure, a guarded one, one that breaks, and one that answers in pieces."""
 
     def routes(self) -> Sequence[OperatorRoute]:
         return [
             OperatorRoute("admin", "POST", "/size", self.size, Guard.NONE),
             OperatorRoute("admin", "POST", "/guarded", self.size),
             OperatorRoute("admin", "GET", "/broken", self.broken, Guard.NONE),
+            OperatorRoute("admin", "GET", "/pieces", self.pieces, Guard.NONE),
         ]
 
     async def size(self, request: OperatorRequest) -> OperatorReply:
         return OperatorReply(str(len(request.body)).encode())
+
+    async def pieces(self, request: OperatorRequest) -> OperatorReply:
+        return OperatorReply([b"one ", b"", b"x" * 1_000_000, b" three"], content_type="text/plain")
 
     async def broken(self, request: OperatorRequest) -> OperatorReply:
         raise ValueError("sk-secret of the plugin")
@@ -76,3 +80,11 @@ def test_a_route_that_breaks_tells_the_log_and_not_the_client(running: RunningGa
     assert (status, body) == (500, b'{"error_msg":"the request could not be served; the log says why"}')
     (line,) = [line for line in running.log if line["event"] == "plugin_failed"]
     assert (line["plugin"], line["phase"]) == ("admin", "/broken")
+
+
+def test_a_body_in_pieces_arrives_whole(running: RunningGateway) -> None:
+    reply = running.operator("/pieces", listener="admin")
+    assert (reply.status, reply.body) == (200, b"one " + b"x" * 1_000_000 + b" three")
+    assert reply.headers["content-length"] == "1000010"
+    assert running.operator("/pieces", listener="admin", method="HEAD").body == b""
+    assert running.operator("/pieces", listener="admin").status == 200

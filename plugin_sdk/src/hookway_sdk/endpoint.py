@@ -131,9 +131,17 @@ class OperatorRequest(msgspec.Struct, frozen=True):
 
 
 class OperatorReply(msgspec.Struct):
-    """An answer on an operator's listener."""
+    """An answer on an operator's listener.
 
-    body: bytes
+    Args:
+        body: the body; a large one is better given in pieces, which are written one after the other without
+            being joined.
+        status: HTTP status.
+        content_type: MIME type.
+        headers: further headers.
+    """
+
+    body: bytes | Sequence[bytes]
     status: int = 200
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()

@@ -136,7 +136,6 @@ class Exchange:
         endpoint: Endpoint,
         snapshot: SnapshotView,
         brand: Brand,
-        *,
         method: str,
         path: str,
         query: str,

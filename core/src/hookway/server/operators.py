@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -70,11 +70,23 @@ class OperatorListener:
         except Exception as error:
             runtime.process.note_failure("admin", path, error, "")
             return error_response(500, "the request could not be served; the log says why")
-        return web.Response(
-            status=reply.status,
-            body=reply.body,
-            headers={"content-type": reply.content_type, **dict(reply.headers)},
-        )
+        headers = {"content-type": reply.content_type, **dict(reply.headers)}
+        if isinstance(reply.body, bytes):
+            return web.Response(status=reply.status, body=reply.body, headers=headers)
+        return await self._in_pieces(request, reply.status, headers, reply.body)
+
+    async def _in_pieces(
+        self, request: web.BaseRequest, status: int, headers: dict[str, str], pieces: Sequence[bytes]
+    ) -> web.StreamResponse:
+        """Write a large body piece by piece: joining tens of megabytes would keep every caller waiting."""
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = sum(map(len, pieces))
+        await response.prepare(request)
+        if request.method != "HEAD":
+            for piece in pieces:
+                await response.write(piece)
+        await response.write_eof()
+        return response
 
     def _nothing_here(self, table: RoutingTable[OperatorRoute] | None, path: str) -> web.Response:
         allowed = [] if table is None else table.allowed(path)

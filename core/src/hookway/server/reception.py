@@ -51,9 +51,9 @@ class Reception:
             protocol,
             self._heads,
             role.wheel,
-            limit=runtime.body_limit,
-            body_timeout=runtime.body_timeout,
-            keep_alive=request.keep_alive and not role.draining,
+            runtime.body_limit,
+            runtime.body_timeout,
+            request.keep_alive and not role.draining,
         )
         exchange = self._exchange(request, runtime, served, path, query)
         role.in_flight += 1
@@ -83,18 +83,19 @@ class Reception:
     ) -> LiveExchange:
         clock = self._role.clock
         headers = request.headers
+        # By position: a class that is called with keywords takes twice as long.
         return LiveExchange(
             request_id(headers, runtime.id_headers),
             served.endpoint,
             runtime.snapshot,
             runtime.brand,
-            method=request.method,
-            path=path,
-            query=query,
-            headers=Headers(headers),
-            client=self._client(request),
-            started=clock.monotonic(),
-            started_at=clock.now(),
+            request.method,
+            path,
+            query,
+            Headers(headers),
+            self._client(request),
+            clock.monotonic(),
+            clock.now(),
         )
 
     def _client(self, request: IncomingRequest) -> Client:

@@ -78,8 +78,9 @@ class AdminContract(PluginContract):
     def _assert_reply(self, route: OperatorRoute, reply: object) -> None:
         assert isinstance(reply, OperatorReply), f"{route.path} answers {reply!r}"
         assert 200 <= reply.status <= 599, f"{route.path} answers {reply.status}"
+        body = reply.body if isinstance(reply.body, bytes) else b"".join(reply.body)
         if reply.content_type.startswith("application/json"):
             try:
-                msgspec.json.decode(reply.body)
+                msgspec.json.decode(body)
             except msgspec.DecodeError as error:
-                raise AssertionError(f"{route.path} says JSON and answers {reply.body[:80]!r}") from error
+                raise AssertionError(f"{route.path} says JSON and answers {body[:80]!r}") from error

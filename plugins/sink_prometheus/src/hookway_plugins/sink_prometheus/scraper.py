@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -22,6 +21,9 @@ from hookway_sdk import FamilyView, Services
 SLICE_SECONDS = 0.004
 """How long a scrape keeps the loop before it lets others run."""
 
+PIECE_CHARACTERS = 256 * 1024
+"""How much is written at once; joining it all, of 10,000 rows 35 MB, would be one long stall."""
+
 
 class Scraper:
     """Renders metrics; scrapes that come while one is rendered are answered with its result.
@@ -34,12 +36,12 @@ class Scraper:
     def __init__(self, services: Services, tally: Tally) -> None:
         self._services = services
         self._tally = tally
-        self._running: asyncio.Future[bytes | None] | None = None
+        self._running: asyncio.Future[list[bytes] | None] | None = None
         self._process: Callable[[], bytes] | None = None
         self._refused: set[str] = set()
 
-    async def scrape(self) -> bytes:
-        """Return everything in text format, UTF-8."""
+    async def scrape(self) -> list[bytes]:
+        """Return everything in text format, UTF-8, in pieces of some hundred kilobytes."""
         while self._running is not None:
             # Shielded: whoever waits may leave without spoiling it for the others.
             rendered = await asyncio.shield(self._running)
@@ -55,7 +57,7 @@ class Scraper:
             self._running = None
             running.set_result(rendered)
 
-    async def _render(self) -> bytes:
+    async def _render(self) -> list[bytes]:
         services, tally = self._services, self._tally
         prefix = services.brand.metric_prefix
         status = await services.status.config()
@@ -69,17 +71,23 @@ class Scraper:
             config_families(status, tally, prefix),
             foreign_families(self._foreign(), prefix),
         )
-        # BytesIO hands out its buffer without a copy, which for tens of megabytes would be a stall.
-        out = io.BytesIO()
+        rendered: list[bytes] = []
+        waiting: list[str] = []
+        size = 0
         now = asyncio.get_running_loop().time
         began = now()
         for piece in pieces:
-            out.write(piece.encode(errors="replace"))
+            waiting.append(piece)
+            size += len(piece)
+            if size >= PIECE_CHARACTERS:
+                rendered.append("".join(waiting).encode(errors="replace"))
+                waiting, size = [], 0
             if now() - began >= SLICE_SECONDS:
                 await asyncio.sleep(0)
                 began = now()
-        out.write(self._process())
-        return out.getvalue()
+        rendered.append("".join(waiting).encode(errors="replace"))
+        rendered.append(self._process())
+        return rendered
 
     def _foreign(self) -> Sequence[FamilyView]:
         """Return the families of others, without those that have the name of one of ours."""
