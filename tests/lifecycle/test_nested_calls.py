@@ -175,3 +175,14 @@ def test_a_hook_may_ask_a_model_too(gateway: GatewayFactory) -> None:
     assert child.usage.total_tokens == 4
     # The judge's question and the request's own answer, both on the caller's account.
     assert parent.usage.total_tokens == 4 + 2
+
+
+def test_a_nested_call_meets_the_limits_of_the_model_it_asks(gateway: GatewayFactory) -> None:
+    rows = resources(asks("a1", "small"))
+    tight = {"name": "small", "provider": "echo", "model_name": "echo", "provider_key": "echo"}
+    rows["models"].append({**tight, "rate_limit": {"tpm": 30}})
+    running = gateway(plugins={"conductor_ask": Ask}, resources=rows)
+    assert running.chat("hello", model="a1").status == 200
+    # What it would read is reserved by its size, as for a caller's own request.
+    assert running.chat("word " * 100, model="a1").status == 429
+    assert running.chat("hello", model="echo").status == 200

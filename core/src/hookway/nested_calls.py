@@ -70,6 +70,14 @@ class CanonicalRequest(RequestView):
         """Return the request."""
         return self._request
 
+    def size(self) -> int:
+        """Return the bytes of messages and tools."""
+        return len(msgspec.json.encode((self._request.messages, self._request.tools), enc_hook=str))
+
+    def output_limit(self) -> int | None:
+        """Return what the plugin that calls lets the answer have."""
+        return self._request.sampling.max_tokens
+
 
 class NestedEndpoint(Endpoint):
     """The endpoint of nested calls; it has no path that a client could reach."""

@@ -27,8 +27,8 @@ STALE_FACTOR, STALE_TOKENS = 2, 16
 LONGEST_WAIT = 2.0
 """Seconds that the end of an answer waits for a tokenizer's table, once in a process's life."""
 
-FEW_TEXTS = 64
-"""Texts that are counted one by one; more are joined."""
+FEW_TEXTS, FEW_CHARACTERS = 64, 32 * 1024
+"""Texts that are counted one by one, on the loop; more are joined, and a long text is counted in a thread."""
 
 
 class UsageEstimator:
@@ -145,7 +145,8 @@ def request_texts(exchange: LiveExchange) -> tuple[Sequence[str], int]:
     texts = [slot.text for slot in slots]
     messages = {slot.pointer.split("/")[2] for slot in slots if slot.pointer.startswith("/messages/")}
     around = PER_MESSAGE * len(messages) + PER_REQUEST if messages else 0
-    return (texts if len(texts) <= FEW_TEXTS else ["\n".join(texts)]), around
+    few = len(texts) <= FEW_TEXTS and sum(map(len, texts)) <= FEW_CHARACTERS
+    return (texts if few else ["\n".join(texts)]), around
 
 
 def by_bytes(text: str) -> int:

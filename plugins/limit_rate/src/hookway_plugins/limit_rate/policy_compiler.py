@@ -33,16 +33,18 @@ class PolicyCompiler:
             if not row.enabled:
                 continue
             problem = form_problem(row)
-            ref = "" if problem else reference(snapshot, row)
-            if not problem and ref is None:
-                problem = unknown_reference(row)
             if problem:
                 compiler.reject(resource, problem)
                 continue
+            ref = reference(snapshot, row)
+            if ref is None:
+                # It limits nobody: what it names may come later, in a source that is read row by row.
+                compiler.reject(resource, unknown_reference(row), guards=False)
+                continue
             old = self._made.get(resource.id)
             same = old is not None and old[1] == ref and old[0] == row
-            policy = old[2] if old is not None and same else make(resource, ref or "")
-            made[resource.id] = (row, ref or "", policy)
+            policy = old[2] if old is not None and same else make(resource, ref)
+            made[resource.id] = (row, ref, policy)
         self._made = made
         self._tell_unknown(snapshot)
         return [policy for _, _, policy in made.values()]
