@@ -173,6 +173,10 @@ def welcome(gateway: Gateway) -> str:
     names = [name for name, _ in snapshot.model_names()]
     model = "echo" if "echo" in names else names[0] if names else ""
     lines = [f"Hookway listens on {base}", f"  models: {', '.join(names[:8]) or 'none yet'}"]
+    operators = gateway.serve.operator_addresses.get("metrics")
+    if operators is not None:
+        paths = [path for _, path, _ in gateway.serve.runtime.operator_routes["metrics"].items()]
+        lines.append(f"  for operators: http://{operators}  ({', '.join(sorted(paths))})")
     key_row = next((one for one in snapshot.rows("api_keys") if one.source == "state_dir"), None)
     header = "$YOUR_API_KEY"
     if key_row is not None and "HOOKWAY_KEY" in gateway.process.environ:
