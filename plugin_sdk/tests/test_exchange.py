@@ -98,6 +98,16 @@ def test_a_plan_excludes_with_a_reason_and_keeps_the_row_order() -> None:
     assert plan.excluded == [(b, "cooling down")]
 
 
+def test_a_plan_defers_with_a_reason() -> None:
+    a, b, c = (make_candidate(name) for name in "abc")
+    plan = Plan([a, b, c])
+    plan.defer(b, "cooling down")
+    plan.defer(a, "cooling down, too")
+    assert list(plan.candidates) == [c]
+    assert list(plan.deferred) == [(b, "cooling down"), (a, "cooling down, too")]
+    assert list(plan.excluded) == []
+
+
 def test_a_plan_can_be_cut_down_while_it_is_walked() -> None:
     plan = Plan([make_candidate(name) for name in "abc"])
     for candidate in plan.candidates:

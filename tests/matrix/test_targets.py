@@ -25,6 +25,21 @@ def test_an_excluded_target_is_not_asked(enter: Enter, asking_cell: Cell) -> Non
     assert room.upstream.asked == ["up-b"]
 
 
+def test_a_deferred_target_is_asked_when_the_others_have_failed(enter: Enter, asking_cell: Cell) -> None:
+    room = enter(TARGETS)
+    room.controls.deferred = frozenset({"sample"})
+    room.upstream.answers = [DOWN]
+    assert room.ask(asking_cell, model="pair").status == 200
+    assert room.upstream.asked == ["up-b", "up-a"]
+
+
+def test_where_all_targets_are_deferred_none_is(enter: Enter, asking_cell: Cell) -> None:
+    room = enter(TARGETS)
+    room.controls.deferred = frozenset({"sample", "other"})
+    assert room.ask(asking_cell, model="pair").status == 200
+    assert room.upstream.asked == ["up-a"]
+
+
 def test_without_any_target_left_the_request_ends_and_nothing_is_sent(
     enter: Enter, asking_cell: Cell
 ) -> None:

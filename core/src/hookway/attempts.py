@@ -146,14 +146,24 @@ class AttemptLoop:
         if exchange.trace is not None:
             for candidate, why in plan.excluded:
                 trace(exchange, Phase.FILTER, candidate.name, f"excluded: {why}")
+            for candidate, why in plan.deferred:
+                trace(exchange, Phase.FILTER, candidate.name, f"put off: {why}")
+        last_resorts = [one for one, _ in plan.deferred] if plan.deferred else []
+        if not plan.candidates:
+            plan.candidates, last_resorts = last_resorts, []
         if not plan.candidates:
             reasons = "; ".join(f"{one.name}: {why}" for one, why in plan.excluded)
             raise AllCandidatesUnavailable(detail=reasons or None)
         if len(plan.candidates) > 1:
             ordered = await self._runner.first(Phase.ORDER, chains.order, exchange) if chains.order else None
             plan.candidates = await self._in_order(exchange, model) if ordered is None else ordered
-            if model.max_fallbacks is not None:
-                plan.candidates = plan.candidates[: model.max_fallbacks + 1]
+        if last_resorts:
+            plan.candidates = [*plan.candidates, *last_resorts]
+            plan.last_resorts = len(last_resorts)
+        if model.max_fallbacks is not None:
+            cut = max(0, len(plan.candidates) - model.max_fallbacks - 1)
+            plan.candidates = plan.candidates[: model.max_fallbacks + 1]
+            plan.last_resorts = max(0, plan.last_resorts - cut)
         return plan.candidates
 
     async def _in_order(self, exchange: LiveExchange, model: CompiledModel) -> Sequence[Candidate]:
@@ -219,7 +229,9 @@ class AttemptLoop:
             return Stop()
         budget = route.retries
         if budget is None:
-            budget = 0 if attempt.remaining else self._sender.defaults.retries
+            # Another target is better than the same one again, unless all others have just failed.
+            last = attempt.remaining == exchange.plan.last_resorts
+            budget = self._sender.defaults.retries if last else 0
         explicit = self._sender.explicit_timeout(exchange, route)
         proposed = judge_failure(
             attempt,

@@ -112,23 +112,35 @@ class Candidate:
 
 
 class Plan:
-    """The candidates of one request, and why some are out.
+    """The candidates of one request, and why some are out or come last.
 
     Attributes:
         candidates: those still in, in row order until ``order`` sorts them.
+        deferred: name and reason of each that a ``filter`` step put off; they follow behind all others.
         excluded: name and reason of each that a ``filter`` step took out.
+        last_resorts: how many at the end of the ordered ``candidates`` are deferred ones; 0 if all are.
     """
 
-    __slots__ = ("candidates", "excluded")
+    __slots__ = ("candidates", "deferred", "excluded", "last_resorts")
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self.candidates: Sequence[Candidate] = candidates
-        self.excluded: list[tuple[Candidate, str]] = []
+        self.deferred: Sequence[tuple[Candidate, str]] = ()
+        self.excluded: Sequence[tuple[Candidate, str]] = ()
+        self.last_resorts = 0
 
     def exclude(self, candidate: Candidate, reason: str) -> None:
-        """Take a candidate out; the reason stands in the trace (``cooling down for 12 s``)."""
+        """Take a candidate out; the reason stands in the trace (``unhealthy: a check failed``)."""
         self.candidates = [one for one in self.candidates if one is not candidate]
-        self.excluded.append((candidate, reason))
+        self.excluded = [*self.excluded, (candidate, reason)]
+
+    def defer(self, candidate: Candidate, reason: str) -> None:
+        """Put a candidate off until all others have failed; the reason stands in the trace.
+
+        Where every candidate is put off, none is, and the group's strategy orders them as ever.
+        """
+        self.candidates = [one for one in self.candidates if one is not candidate]
+        self.deferred = [*self.deferred, (candidate, reason)]
 
 
 class ModelView(msgspec.Struct, frozen=True, eq=False):

@@ -72,10 +72,11 @@ class Worker:
         return attempt
 
     async def left(self, *candidates: Candidate, shape: str = "routing") -> list[str]:
-        """Return the names of the candidates that a request may try."""
+        """Return the names of the candidates that a request tries first."""
         exchange = make_exchange(snapshot=self.snapshot, candidates=candidates, model=make_model(shape=shape))
         await self.plugin.filter(exchange, exchange.plan)
-        self.reasons = [why for _, why in exchange.plan.excluded]
+        self.deferred = [one.name for one, _ in exchange.plan.deferred]
+        self.reasons = [why for _, why in (*exchange.plan.deferred, *exchange.plan.excluded)]
         return [one.name for one in exchange.plan.candidates]
 
     async def cools(self, candidate: Candidate) -> bool:

@@ -14,12 +14,19 @@ A, B, C = target("a"), target("b", position=1), target("c", position=2)
 BUSY = UpstreamRefused(503)
 
 
-async def test_targets_that_cool_down_are_left_out_while_another_is_left(worker: Workers) -> None:
+async def test_targets_that_cool_down_are_put_off_while_another_is_left(worker: Workers) -> None:
     one = await worker()
     one.ends(A, BUSY)
-    assert await one.left(A, B, C) == ["b", "c"]
+    assert (await one.left(A, B, C), one.deferred) == (["b", "c"], ["a"])
     one.ends(C, BUSY)
-    assert await one.left(A, B, C) == ["b"]
+    assert (await one.left(A, B, C), one.deferred) == (["b"], ["a", "c"])
+
+
+async def test_an_operator_can_have_them_left_out_altogether(worker: Workers) -> None:
+    one = await worker(settings={"last_resort": False})
+    one.ends(A, BUSY)
+    assert (await one.left(A, B), one.deferred) == (["b"], [])
+    assert one.reasons == ["cooling down for 30 s (upstream_server_error)"]
 
 
 async def test_all_are_tried_when_all_of_them_cool_down(worker: Workers) -> None:

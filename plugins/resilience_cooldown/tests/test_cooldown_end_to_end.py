@@ -57,21 +57,23 @@ def refusal(status: int, retry_after: int | None = None) -> Action:
 
 
 class Upstream:
-    """Two models: ``good`` always answers, ``bad`` does what it is told.
+    """Two models: ``good`` answers unless it is told otherwise, ``bad`` does what it is told.
 
     Attributes:
         bad: what ``bad`` does.
+        good: what ``good`` does.
         asked: the models that were asked, in order.
     """
 
     def __init__(self) -> None:
         self.bad: Action = json_reply(completion("from bad"))
+        self.good: Action = json_reply(completion("from good"))
         self.asked: list[str] = []
 
     def __call__(self, request: RecordedRequest) -> Action:
         model = request.json()["model"]
         self.asked.append(model)
-        return self.bad if model == "bad" else json_reply(completion("from good"))
+        return self.bad if model == "bad" else self.good
 
     def asked_since(self) -> list[str]:
         asked, self.asked = self.asked, []
@@ -87,16 +89,23 @@ def clock() -> TurnedClock:
 
 
 def start(
-    gateway: GatewayFactory, url: str, clock: TurnedClock, routing: dict[str, Any] | None = None, **bad: Any
+    gateway: GatewayFactory,
+    url: str,
+    clock: TurnedClock,
+    routing: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+    retries: int = 0,
+    **bad: Any,
 ) -> RunningGateway:
-    account = {"key": "sk-x", "api_base": f"{url}/v1", "retries": 0}
+    account = {"key": "sk-x", "api_base": f"{url}/v1"}
     models = [
         {"name": "bad", "model": "openai/bad", **account, "timeout": 200, **bad},
         {"name": "good", "model": "openai/good", **account},
         {"name": "pair", "routing": {"targets": [{"model": "bad"}, {"model": "good"}], **(routing or {})}},
     ]
-    settings = {"plugins": {"resilience_cooldown": {}}, "upstream": {"pool_max_idle_per_host": 0}}
-    return gateway(settings, resources={"models": models}, clock=clock)
+    plugins = {"resilience_cooldown": settings or {}}
+    whole = {"plugins": plugins, "upstream": {"pool_max_idle_per_host": 0, "retries": retries}}
+    return gateway(whole, resources={"models": models}, clock=clock)
 
 
 async def ask(running: RunningGateway, model: str = "pair", **members: Any) -> HttpReply:
@@ -237,4 +246,35 @@ async def test_a_models_own_rule_holds_and_each_cooldown_is_logged_once(
         assert [one.error_kind for one in attempts] == ["upstream_status", "", "", "upstream_status", ""]
         told = [line for line in running.log if "target_cools_down" in line.values()]
         assert len(told) == 2
+        await asyncio.to_thread(running.close)
+
+
+@pytest.mark.parametrize(
+    ("last_resort", "retries", "status", "asked"),
+    [
+        (True, 0, 200, ["good", "bad"]),
+        (True, 1, 200, ["good", "good", "bad"]),
+        (False, 0, 502, ["good"]),
+    ],
+)
+async def test_a_target_that_cools_down_is_asked_before_a_caller_sees_an_error(
+    gateway: GatewayFactory,
+    clock: TurnedClock,
+    last_resort: bool,
+    retries: int,
+    status: int,
+    asked: list[str],
+) -> None:
+    upstream = Upstream()
+    async with ScriptedUpstream(upstream) as server:
+        settings = {"last_resort": last_resort}
+        running = await asyncio.to_thread(
+            start, gateway, server.url, clock, settings=settings, retries=retries
+        )
+        upstream.bad = refusal(503)
+        await ask(running)
+        upstream.bad, upstream.good = json_reply(completion("from bad")), refusal(503)
+        upstream.asked_since()
+        assert (await ask(running)).status == status
+        assert upstream.asked_since() == asked
         await asyncio.to_thread(running.close)

@@ -14,14 +14,17 @@ from hookway_plugins.resilience_retry_budget.retry_windows import RetryWindows
 from hookway_plugins.resilience_retry_budget.settings import RetryBudgetSettings
 from hookway_sdk import (
     Attempt,
+    ClientDisconnected,
     Decision,
     Exchange,
+    GatewayError,
     LimitExceeded,
     Next,
     Retry,
     StateUnavailable,
     Stop,
     UpstreamRefused,
+    UpstreamTimeout,
     walker,
 )
 from hookway_sdk.attempts import AttemptKind
@@ -100,14 +103,17 @@ class Worker:
         proposed: Decision | None = AGAIN,
         remaining: int = 0,
         exchange: Exchange | None = None,
+        further: AttemptKind = "retry",
+        error: GatewayError | None = None,
     ) -> Exchange:
         """Let the next attempt of a request end."""
         exchange = exchange or make_exchange(model=make_model("fast"))
         index = len(exchange.attempts)
-        kind: AttemptKind = "retry" if index else "initial"
+        kind: AttemptKind = further if index else "initial"
         attempt = Attempt(index, kind, make_candidate(), self.services.clock.monotonic())
         attempt.dispatched = dispatched
-        attempt.error = UpstreamRefused(503, "busy") if dispatched else LimitExceeded("rpm")
+        failed = UpstreamRefused(503, "busy") if dispatched else LimitExceeded("rpm")
+        attempt.error = failed if error is None else error
         attempt.remaining = remaining
         exchange.attempt = attempt
         exchange.attempts.append(attempt)
@@ -251,6 +257,37 @@ async def test_a_request_whose_first_target_was_over_its_limit_counts_with_the_s
     assert await busy.judged(asked) is None
     assert await busy.judged(busy.ended(exchange=asked)) is None
     assert await busy.judged(busy.ended(exchange=asked)) == Stop()
+
+
+async def fall_back(busy: Worker, error: GatewayError | None = None) -> Decision | None:
+    """Let a request fail at its first target and its second; return what is said about a third."""
+    asked = busy.ended(proposed=Next(), remaining=2)
+    assert await busy.judged(asked) is None
+    return await busy.judged(
+        busy.ended(exchange=asked, further="fallback", proposed=Next(), remaining=1, error=error)
+    )
+
+
+async def test_fallbacks_of_a_request_take_from_the_budget_when_it_was_not_answered() -> None:
+    busy = await worker(ratio=0, min_per_second=2, window=1)
+    for _ in range(10):  # those that their third target answers
+        assert await fall_back(busy) is None
+    asked = busy.ended(proposed=Next(), remaining=1)
+    assert await busy.judged(asked) is None
+    last = busy.ended(exchange=asked, further="fallback", proposed=Next())
+    assert await busy.judged(last) is None, "it was the last target; there is nothing to forbid"
+    assert await fall_back(busy) == Stop(), "one of two is taken, and this would be the third"
+
+
+@pytest.mark.parametrize(
+    "error", [ClientDisconnected(), UpstreamTimeout(9000, stage="request")], ids=["client left", "out of time"]
+)
+async def test_fallbacks_before_the_one_that_nobody_waited_for_were_in_vain(error: GatewayError) -> None:
+    busy = await worker(ratio=0, min_per_second=2, window=1)
+    asked = busy.ended(proposed=Next(), remaining=3)
+    for last in (None, error):
+        busy.ended(exchange=asked, further="fallback", proposed=Next(), remaining=2, error=last)
+    assert await fall_back(busy) == Stop()
 
 
 # ── who shares it ───────────────────────────────────────────────────────────────────────────

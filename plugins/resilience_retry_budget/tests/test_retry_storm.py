@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hookway_plugins.resilience_retry_budget import RetryBudget
 from hookway_plugins.resilience_retry_budget.settings import RetryBudgetSettings
 from hookway_sdk import Attempt, Candidate, Decision, Exchange, Next, Retry, Stop, UpstreamRefused
@@ -66,6 +68,8 @@ class Traffic:
                 tries += 1
             else:
                 position, tries = position + 1, 0
+            if position == len(TARGETS):
+                return
 
     async def _attempt(
         self, plugin: RetryBudget, exchange: Exchange, position: int, tries: int, fails: bool
@@ -87,7 +91,7 @@ class Traffic:
         if not sick:
             self.answered += 1
             return Stop()
-        attempt.proposed = Retry() if tries < RETRIES else Next() if attempt.remaining else Stop()
+        attempt.proposed = Retry() if tries < RETRIES else Next()
         return await plugin.judge(exchange, attempt) or attempt.proposed
 
 
@@ -149,9 +153,10 @@ async def test_a_gateway_with_little_traffic_retries_as_often_as_it_likes() -> N
     assert (traffic.firsts, traffic.further) == (60, 60 * 8)
 
 
-async def test_nobody_sees_an_error_while_another_target_takes_over() -> None:
+@pytest.mark.parametrize("healthy", [1, 2])
+async def test_nobody_sees_an_error_while_another_target_takes_over(healthy: int) -> None:
     traffic = Traffic(ratio=0.2, min_per_second=1)
-    traffic.healthy = (TARGETS[1],)
+    traffic.healthy = (TARGETS[healthy],)
     # Retries at the sick target are bounded, and the way to the healthy one stays open.
     await traffic.run(20, 500, fails=True)
     assert traffic.answered == traffic.firsts == 10_000

@@ -23,6 +23,7 @@ class Controls:
         word: what the word blocker does: ``works``, ``sleeps`` (finds nothing) or ``raises``.
         cache: ``works``, ``slow`` (takes its time to keep something) or ``raises``.
         excluded: names of targets that the filter takes out.
+        deferred: names of those that it puts off.
         decision: what the judge says.
         refused: names of targets whose limit is used up.
     """
@@ -41,5 +42,6 @@ class Controls:
         self.word = "works"
         self.cache = "works"
         self.excluded: frozenset[str] = frozenset()
+        self.deferred: frozenset[str] = frozenset()
         self.refused: frozenset[str] = frozenset()
         self.decision: Decision | None = None

@@ -14,15 +14,18 @@ def target_rules(controls: Controls, book: Book) -> type[Resilience[Any]]:
     """Return the plugin."""
 
     class TargetRules(Resilience[NoSettings]):
-        """Exclude and judge by switch; note every attempt that ended."""
+        """Exclude, defer and judge by switch; note every attempt that ended."""
 
         async def filter(self, exchange: Exchange, plan: Plan) -> None:
-            """Take targets out."""
+            """Take targets out, or put them off."""
             if controls.crash is Phase.FILTER:
                 raise RuntimeError(BOOM)
             for candidate in tuple(plan.candidates):
-                if candidate.name.partition("@")[0] in controls.excluded:
+                name = candidate.name.partition("@")[0]
+                if name in controls.excluded:
                     plan.exclude(candidate, "the test says so")
+                elif name in controls.deferred:
+                    plan.defer(candidate, "the test says so")
 
         async def judge(self, exchange: Exchange, attempt: Attempt) -> Decision | None:
             """Say what to do."""

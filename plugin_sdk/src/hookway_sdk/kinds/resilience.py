@@ -32,7 +32,10 @@ class Resilience(EntryKind[SettingsT]):
     filters_direct: ClassVar[bool] = True
 
     async def filter(self, exchange: Exchange, plan: Plan) -> None:
-        """Take candidates out of the plan, with a reason; without any left the request ends with 503."""
+        """Put candidates off, or take them out of the plan, with a reason.
+
+        Without any left the request ends with 503.
+        """
 
     async def judge(self, exchange: Exchange, attempt: Attempt) -> Decision | None:
         """Say what to do after a failed attempt; ``None`` leaves it to the next step.

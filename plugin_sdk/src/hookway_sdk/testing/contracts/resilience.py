@@ -85,11 +85,13 @@ class ResilienceContract(PluginContract):
         exchange = self.exchange(snapshot, *candidates)
         await plugin.filter(exchange, exchange.plan)
         left = list(exchange.plan.candidates)
-        out = [one for one, _ in exchange.plan.excluded]
-        assert len(left) + len(out) == len(candidates), "a candidate has vanished without being excluded"
+        out = [*exchange.plan.excluded, *exchange.plan.deferred]
+        assert len(left) + len(out) == len(candidates), (
+            "a candidate has vanished without being excluded or deferred"
+        )
         assert all(any(one is known for known in candidates) for one in left), "it adds candidates"
-        for candidate, reason in exchange.plan.excluded:
-            assert reason.strip(), f"{candidate.name} is excluded without a reason"
+        for candidate, reason in out:
+            assert reason.strip(), f"{candidate.name} is put off without a reason"
         return left
 
     async def test_healthy_targets_stay_in_the_plan(self) -> None:

@@ -25,6 +25,7 @@ class CooldownSettings(Settings):
         trigger_on_timeout: it does so when a deadline passes.
         trigger_on_transport: it does so after a broken connection, an answer that cannot be read, one that
             was cut, and an error inside a success that names no status.
+        last_resort: a cooling target is tried when all others have failed, before a caller sees an error.
     """
 
     default_seconds: NotNegative = 30
@@ -33,6 +34,7 @@ class CooldownSettings(Settings):
     trigger_statuses: tuple[Status, ...] = (401, 408, 429, 500, 502, 503, 504)
     trigger_on_timeout: bool = True
     trigger_on_transport: bool = True
+    last_resort: bool = True
 
 
 class CooldownRow(Row):
@@ -101,7 +103,7 @@ def rule_of(settings: CooldownSettings, row: CooldownRow | None = None) -> Rule:
     """Return what holds for a model: its own word, or else the plugin's."""
     said = settings
     if row is not None:
-        own = {name: getattr(row, name) for name in CooldownSettings.__struct_fields__}
+        own = {name: getattr(row, name) for name in CooldownRow.__struct_fields__ if name != "enabled"}
         said = msgspec.structs.replace(
             settings, **{name: value for name, value in own.items() if value is not None}
         )

@@ -40,8 +40,8 @@ LONGEST_NAME = 200
 class Cooldown(Resilience[CooldownSettings]):
     """Keeps requests of model groups away from targets that have just failed.
 
-    Cooling targets are left out while another one is left, and tried anyway where none is. ``filter`` reads a
-    dict of this process; what is in it is shared with other workers, and outlives a reload, through
+    Cooling targets are put off until all others have failed, or left out while another one is left. ``filter``
+    reads a dict of this process; what is in it is shared with other workers, and outlives a reload, through
     :class:`SharedNotes`.
     """
 
@@ -92,9 +92,9 @@ class Cooldown(Resilience[CooldownSettings]):
         compiler.put(RULES, self._rules)
 
     async def filter(self, exchange: Exchange, plan: Plan) -> None:
-        """Take out the candidates that cool down, unless all of them do."""
+        """Put off the candidates that cool down, unless all of them do."""
         if self._ends and exchange.model.shape != "direct":
-            self._exclude(exchange, plan)
+            self._put_off(exchange, plan)
 
     def ended(self, exchange: Exchange, attempt: Attempt) -> None:
         """Let a target cool down after a failure of its own, and be well again after a success."""
@@ -119,7 +119,7 @@ class Cooldown(Resilience[CooldownSettings]):
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
-    def _exclude(self, exchange: Exchange, plan: Plan) -> None:
+    def _put_off(self, exchange: Exchange, plan: Plan) -> None:
         ends, now = self._ends, self.services.clock.monotonic()
         rules = exchange.snapshot.compiled(RULES)
         cooling = []
@@ -131,10 +131,11 @@ class Cooldown(Resilience[CooldownSettings]):
                 cooling.append((candidate, end))
         if len(cooling) == len(plan.candidates):
             return
+        defer = plan.defer if self.settings.last_resort else plan.exclude
         for candidate, end in cooling:
             note = self._notes.get(key_of(candidate.deployment))
             why = f" ({note.reason})" if note is not None else ""
-            plan.exclude(candidate, f"cooling down for {math.ceil(end - now)} s{why}")
+            defer(candidate, f"cooling down for {math.ceil(end - now)} s{why}")
 
     def _succeeded(self, attempt: Attempt) -> None:
         deployment = attempt.candidate.deployment

@@ -10,7 +10,7 @@ FIRST = "first"
 RETRIES = "retries"
 """Key of the window that counts retries."""
 IN_VAIN = "in_vain"
-"""Key of the window that counts fallbacks that failed."""
+"""Key of the window that counts fallbacks of requests that nobody answered."""
 ROUNDING = 1e-6
 """Added before a limit is rounded down, so that 0.29 of 100 is 29."""
 
@@ -41,9 +41,9 @@ class RetryWindows:
         """
         self._state.post((Hit(FIRST, MAX_COUNT, self._seconds, amount),))
 
-    def count(self, which: str) -> None:
-        """Count a retry that was allowed elsewhere, or a fallback that was in vain."""
-        self._state.post((Hit(which, MAX_COUNT, self._seconds),))
+    def count(self, which: str, amount: int = 1) -> None:
+        """Count a retry that was allowed elsewhere, or fallbacks that were in vain."""
+        self._state.post((Hit(which, MAX_COUNT, self._seconds, amount),))
 
     async def retry(self, fresh: int) -> bool:
         """Take one retry out of the budget; say whether there was one.
@@ -59,12 +59,16 @@ class RetryWindows:
         (taken,) = await self._state.apply((Hit(RETRIES, self.limit(first.used + fresh), self._seconds),))
         return taken.allowed
 
-    async def may_fall_back(self, fresh: int) -> bool:
-        """Say whether fewer fallbacks than the budget allows were in vain (see :meth:`retry`)."""
+    async def may_fall_back(self, fresh: int, made: int) -> bool:
+        """Say whether fewer fallbacks than the budget allows were in vain (see :meth:`retry`).
+
+        Args:
+            made: those that the request made already, which may turn out to have been in vain.
+        """
         first, in_vain = await self._state.apply((self._first, self._in_vain))
         assert isinstance(first, WindowResult)
         assert isinstance(in_vain, WindowResult)
-        return in_vain.used < self.limit(first.used + fresh)
+        return in_vain.used + made < self.limit(first.used + fresh)
 
     def limit(self, firsts: int) -> int:
         """Return how many retries, or fallbacks in vain, may go with so many first attempts in one window."""
