@@ -95,7 +95,13 @@ def test_a_client_that_leaves_cancels_the_nested_call(enter: Enter, chat_cell: C
     room.upstream.wait_departure()
     (ended,) = room.ended()
     assert ended.status == 499
-    assert [one.status for one in nested(room, 2)] == [200, 499]
+    answered, left = nested(room, 2)
+    assert (answered.status, left.status) == (200, 499)
     assert chat_cell.sample is not None
     assert chat_cell.sample.usage is not None
-    assert counts(ended.usage) == counts(chat_cell.sample.usage)
+    assert counts(answered.usage) == counts(chat_cell.sample.usage)
+    # The provider had read the second question when nobody waited for its answer any more.
+    assert left.usage.estimated
+    assert 0 < left.usage.input_tokens < 100
+    assert ended.usage.input_tokens == answered.usage.input_tokens + left.usage.input_tokens
+    assert ended.usage.output_tokens == answered.usage.output_tokens

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -71,8 +71,8 @@ class CanonicalRequest(RequestView):
         return self._request
 
     def size(self) -> int:
-        """Return the bytes of messages and tools."""
-        return len(msgspec.json.encode((self._request.messages, self._request.tools), enc_hook=str))
+        """Return the bytes of all that messages and tools say."""
+        return said(msgspec.to_builtins((self._request.messages, self._request.tools), enc_hook=str))
 
     def output_limit(self) -> int | None:
         """Return what the plugin that calls lets the answer have."""
@@ -194,3 +194,14 @@ def charge_parent(parent: LiveExchange, child: LiveExchange) -> None:
     total.add(child.usage)
     parent.usage = total
     parent.charged = True
+
+
+def said(value: Any) -> int:
+    """Return the bytes of a value's strings."""
+    if isinstance(value, str):
+        return len(value.encode(errors="replace"))
+    if isinstance(value, dict):
+        return sum(map(said, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(said, value))
+    return 0

@@ -71,7 +71,7 @@ class RequestEnded(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="
         path: the path as it was called.
         protocol: inbound protocol (``openai``).
         status: HTTP status of the answer; 499 when the client left.
-        stream: the answer streamed.
+        stream: the caller asked for a stream.
         error_type: the error's ``type`` word, ``""`` for a success.
         error_code: its ``code``, ``""`` for none.
         error: what went wrong, for operators; at most 2,048 characters without control characters.

@@ -217,7 +217,8 @@ class StateGrant(Grant):
     def _figure(self, place: int) -> tuple[int, float]:
         operation, result, used = self._operations[place], self._results[place], self._used
         if isinstance(result, LeaseResult):
-            return max(0, (result.limit or 0) - result.used), 0.0
+            freed = 1 if self._over and result.allowed else 0
+            return max(0, (result.limit or 0) - result.used + freed), 0.0
         assert isinstance(result, WindowResult)
         assert isinstance(operation, Hit)
         counted = operation.amount
