@@ -15,6 +15,7 @@ from hookway_sdk.testing.examples import DEEP_EXAMPLES
 
 MODULES = {
     "server-sent events": "core/tests/test_framing.py",
+    "heads of answers": "core/tests/upstream/test_heads.py",
     "JSON bodies": "plugin_sdk/tests/test_envelope_and_frames.py",
     "YAML and JSON documents": "core/tests/config/test_yaml12.py",
     "variables": "core/tests/config/test_interpolation.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hookway.upstream.request import Pieces
-from hookway_sdk import Envelope, close_envelope
+from hookway_sdk import Envelope
 
 WHOLE = 64 * 1024
 """Bytes up to which one buffer is cheaper than several; a member up to a quarter of it is copied."""
@@ -20,7 +20,7 @@ def close_large(envelope: Envelope) -> bytes | Pieces:
     megabyte of fresh memory), and a third megabyte at the peak.
     """
     if sum(map(len, envelope.values())) <= WHOLE:
-        return close_envelope(envelope)
+        return _encode(envelope)
     pieces: list[bytes | memoryview] = []
     small = bytearray()
     for name, value in envelope.items():

@@ -86,7 +86,7 @@ class Sender:
         held = exchange.request.stream
         road = route.road(wire, False)
         provider = provider_of(route)
-        response = await self._send(exchange, attempt, route, road, stream=False)
+        response = await self._send(exchange, attempt, route, road, provider, False)
         attempt.status = status = response.status
         if not 200 <= status < 300:
             raise await read_error(provider, response)
@@ -125,7 +125,7 @@ class Sender:
         endpoint = exchange.endpoint
         road = route.road(endpoint.wire, True)
         provider = provider_of(route)
-        response = await self._send(exchange, attempt, route, road, stream=True)
+        response = await self._send(exchange, attempt, route, road, provider, True)
         attempt.status = status = response.status
         if not 200 <= status < 300:
             raise await read_error(provider, response)
@@ -187,14 +187,19 @@ class Sender:
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
     def _send(
-        self, exchange: LiveExchange, attempt: Attempt, route: Route, road: Road, *, stream: bool
+        self,
+        exchange: LiveExchange,
+        attempt: Attempt,
+        route: Route,
+        road: Road,
+        provider: Provider[Any],
+        stream: bool,
     ) -> Awaitable[UpstreamResponse]:
         """Send the request; the answer's head, of whatever status, is to be awaited.
 
         Raises:
             UpstreamError: when it is awaited: there is no answer.
         """
-        provider = provider_of(route)
         body, headers = self._encode(exchange, attempt, route, road, provider, stream)
         attempt.dispatched = True
         if road.head is None:
@@ -227,7 +232,7 @@ class Sender:
         stream: bool,
     ) -> UpstreamResponse:
         deployment, body = attempt.candidate.deployment, request.body
-        assert isinstance(body, bytes | tuple)
+        assert isinstance(body, (bytes, tuple))
         target = provider.target(deployment, road.wire, stream)
         request.headers = (*request.headers, *await provider.sign(deployment, target, joined(body)))
         return await self._transport.open(request, timeouts)
@@ -246,8 +251,9 @@ class Sender:
         body: bytes | Pieces
         headers: tuple[tuple[str, str], ...] = ((self._request_id_header, exchange.id), *attempt.headers)
         if road.relay:
-            envelope = dict(exchange.request.sealed())
-            if exchange.request.stream and not stream:
+            asked = exchange.request
+            envelope = dict(asked.sealed())
+            if asked.stream and not stream:
                 envelope.pop("stream", None)
                 envelope.pop("stream_options", None)
             envelope = provider.relay_request(envelope, deployment, road.wire, stream)

@@ -73,7 +73,7 @@ class Settlement:
             return
         exchange.settled = True
         # A cache hit and an endpoint's own answer are answers too: one request, no tokens.
-        served = exchange.dispatched or exchange.reply is not None
+        served = exchange.reply is not None or exchange.dispatched
         for reservation in exchange.reservations:
             try:
                 if served:
@@ -128,18 +128,20 @@ def request_event(exchange: LiveExchange, clock: Clock) -> RequestEnded:
     """Return the event of an exchange that is over."""
     error, attempt, attempts = exchange.error, exchange.attempt, exchange.attempts
     client, started = exchange.client, exchange.started
-    # Assigned one by one, and only what is not as in most requests: faster than keywords to forty fields.
-    event = beginning(exchange, attempt)
-    event.request_id = exchange.id
-    event.usage = exchange.usage
-    event.at = clock.now()
-    event.method = exchange.method
-    event.path = exchange.path
-    event.status = exchange.status
-    event.stop_reason = exchange.stop_reason
-    event.latency_ms = (clock.monotonic() - started) * 1000
-    event.client_address = client.address
-    event.user_agent = client.user_agent
+    event = msgspec.structs.replace(
+        beginning(exchange, attempt),
+        request_id=exchange.id,
+        usage=exchange.usage,
+        at=clock.now(),
+        method=exchange.method,
+        path=exchange.path,
+        status=exchange.status,
+        stop_reason=exchange.stop_reason,
+        latency_ms=(clock.monotonic() - started) * 1000,
+        client_address=client.address,
+        user_agent=client.user_agent,
+    )
+    # The rest is as in the beginning, or as in most requests: it is written only where it is not.
     if exchange.compiled is not None and exchange.request.stream:
         event.stream = True
     if attempt is not None:
@@ -183,7 +185,10 @@ MOST_TARGETS = 64
 
 
 def beginning(exchange: LiveExchange, attempt: Attempt | None) -> RequestEnded:
-    """Return an event with all that does not change from one request to the next."""
+    """Return an event with all that does not change from one request to the next, to be copied.
+
+    A copy costs a tenth of writing its twenty fields.
+    """
     kept, principal = exchange.caller, exchange.principal
     if kept is None or principal is None or attempt is None:
         return begun_anew(exchange, attempt)
@@ -201,8 +206,7 @@ def beginning(exchange: LiveExchange, attempt: Attempt | None) -> RequestEnded:
             known.clear()
         made = begun_anew(exchange, attempt)
         found = known[attempt.candidate] = Beginning(principal, exchange.endpoint, exchange.kind, made)
-    # A copy costs a tenth of writing the twenty fields.
-    return found.event.__copy__()
+    return found.event
 
 
 def begun_anew(exchange: LiveExchange, attempt: Attempt | None) -> RequestEnded:

@@ -116,7 +116,7 @@ class GatewayProtocol(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head that has begun has to be complete in time (408)."""
-        super().data_received(data)
+        RequestHandler.data_received(self, data)  # spares a lookup through super() for every packet
         if self._request_in_progress or self._messages:
             if self._head_deadline is not None:
                 self._forget_head_deadline()
@@ -162,7 +162,10 @@ class GatewayProtocol(RequestHandler):
                     finally:
                         self._waiter = None
                 message, payload = self._messages.popleft()
-                self._take_message()
+                if self._parser is not None:
+                    self._parser.message_consumed()
+                if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+                    self._resume_reading_if_drained()
                 manager.requests_count += 1
                 if isinstance(message, _ErrInfo):
                     self._refuse(message)
@@ -193,13 +196,6 @@ class GatewayProtocol(RequestHandler):
             self._task_handler = None
             if self.transport is not None:
                 self.transport.close()
-
-    def _take_message(self) -> None:
-        """Free the message's place in the parser's queue, and read on if the queue was full."""
-        if self._parser is not None:
-            self._parser.message_consumed()
-        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
-            self._resume_reading_if_drained()
 
     def _decline_upgrade(self) -> None:
         """Go on with HTTP after a request that wanted another protocol got an ordinary answer."""

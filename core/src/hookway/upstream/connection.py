@@ -1,14 +1,18 @@
 """One HTTP/1.1 connection to a provider: one exchange at a time, then the next (RFC 9112).
 
 The parser is llhttp (``httptools``). It refuses what makes two readers disagree about where an answer ends:
-a length together with chunking, two lengths, bare line feeds, malformed chunks. It counts nothing, so the
-bounds on the head are kept here. Bytes that nobody asked for end the connection: they could be taken for
-the answer to the next request, which may be another caller's.
+a length together with chunking, two lengths, bare line feeds, folded fields, malformed chunks. It counts
+nothing, so the bounds on the head are kept here. Bytes that nobody asked for end the connection: they could
+be taken for the answer to the next request, which may be another caller's.
+
+llhttp is not asked for the fields of the head, as each would be a call into Python; a head that it has
+accepted is kept as it came, and taken apart where somebody asks for a field.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import NoReturn, Protocol, cast
 
 import httptools
@@ -19,7 +23,7 @@ from hookway.upstream.causes import cause_of
 from hookway.upstream.decoding import Decoder, decoder_for
 from hookway.upstream.exchange_deadline import ExchangeDeadline
 from hookway.upstream.request import UpstreamRequest
-from hookway.upstream.response import Headers, UpstreamResponse
+from hookway.upstream.response import Headers, UpstreamResponse, fields_of
 from hookway.upstream.settings import TransportSettings
 from hookway.upstream.timeouts import STALE_SECONDS, Timeouts
 from hookway_sdk.errors import GatewayError, StreamAborted, TransportFailed, UpstreamError
@@ -27,7 +31,11 @@ from hookway_sdk.errors import GatewayError, StreamAborted, TransportFailed, Ups
 # A body up to this size is copied behind its head, so that both leave in one packet and one system call.
 JOINED_BODY = 64 * 1024
 _IDLE, _HEAD, _BODY, _DONE, _CLOSED = range(5)
-_FRAMING = frozenset({b"transfer-encoding", b"content-encoding"})
+# The end of a head, or a coding of its body other than plain "chunked" where that comes first.
+_end_or_coding = re.compile(
+    rb"\n(?:\r\n|(content-encoding:|transfer-encoding:(?![ \t]*chunked[ \t]*\r)))", re.IGNORECASE
+).search
+_find_codings = re.compile(rb"\r\n(transfer|content)-encoding:([^\r]*)").findall
 _STRIPPED = frozenset({b"content-encoding", b"content-length"})
 
 
@@ -68,12 +76,13 @@ class Connection(asyncio.Protocol):
         "_decode",
         "_fault",
         "_gate",
-        "_headers",
+        "_head",
         "_is_head",
         "_loop",
         "_owner",
         "_parser",
         "_phase",
+        "_pieces",
         "_poisoned",
         "_progress",
         "_pump",
@@ -103,7 +112,9 @@ class Connection(asyncio.Protocol):
         self._used = False
         self._poisoned = False
         self._reading_paused = False
-        self._headers: list[tuple[bytes, bytes]] = []
+        # What has arrived of a head, and then the head itself, from its status line to its last field.
+        self._pieces: list[bytes] = []
+        self._head = b""
         self._fault: UpstreamError | None = None
         self._progress = self._reusable = False
         self._is_head = False
@@ -136,13 +147,12 @@ class Connection(asyncio.Protocol):
         assert transport is not None
         waiter = self._waiter = self._loop.create_future()
         self._phase = _HEAD
-        self._headers = []
         self._received = 0
         self._is_head = request.head.method == "HEAD"
         self._decode = request.decode
         self._deadline.begin(timeouts, spent)
         body = request.body
-        if isinstance(body, bytes):
+        if type(body) is bytes:
             if len(body) <= JOINED_BODY:
                 transport.write(head + body)
             else:
@@ -211,12 +221,16 @@ class Connection(asyncio.Protocol):
             return
         self._progress = False
         self._arriving = len(data)
+        if phase == _HEAD:
+            self._pieces.append(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._parse_failed(error)
             return
-        if self._phase == _BODY:
+        if self._phase == _DONE:
+            self._finish()
+        elif self._phase == _BODY:
             deadline = self._deadline
             if phase == _HEAD:
                 deadline.head_arrived()
@@ -230,8 +244,6 @@ class Connection(asyncio.Protocol):
             self._barren += len(data)
             if self._barren > self._settings.header_bytes:
                 self.fail(TransportFailed("malformed response: too many bytes between two chunks"))
-        elif self._phase == _DONE:
-            self._finish()
         elif self._phase == _HEAD:
             self._received += len(data)
             if self._received > self._settings.header_bytes:
@@ -272,16 +284,23 @@ class Connection(asyncio.Protocol):
             self._poisoned = True
             raise _Refused
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # In the body these are trailers; nobody reads them.
-        if self._phase == _HEAD:
-            self._headers.append((name.lower(), value))
-
     def on_headers_complete(self) -> None:
         if self._phase != _HEAD:
             raise _Refused
+        data = b"".join(self._pieces)
+        if not data.startswith(b"H"):
+            data = data.lstrip(b"\r\n")  # the parser skips line ends before a status line
+        mark = _end_or_coding(data)
+        assert mark is not None  # the parser has met the end
+        coded = mark.lastindex is not None
+        end = data.find(b"\r\n\r\n", mark.start()) if coded else mark.start() - 1
+        head = self._head = data[:end]
+        self._pieces.clear()
         settings = self._settings
-        if len(self._headers) > settings.header_count or self._head_is_too_large():
+        if head.count(b"\n") > settings.header_count or (
+            # Most answers are smaller than the bound, body included; then there is nothing to add up.
+            self._received + self._arriving > settings.header_bytes and self._is_too_large(head)
+        ):
             self._refuse(self._too_large())
         parser = self._parser
         status = parser.get_status_code()
@@ -289,21 +308,21 @@ class Connection(asyncio.Protocol):
             if status == 101:
                 self._refuse(TransportFailed("malformed response: a switch of protocols nobody asked for"))
             # 100, 103 and the like precede the answer: its fields begin anew, the count of bytes does not.
-            self._headers = []
+            self._pieces.append(data[end + 4 :])
             return
         waiter = self._waiter
         if waiter is None or waiter.done():
             # The caller was cancelled a moment ago and closes the connection in its next step.
             self._poisoned = True
             raise _Refused
-        headers = self._headers
+        headers: Headers | bytes = head
         decoder: Decoder | None = None
-        for name, value in headers:
-            if name in _FRAMING:
-                decoder = self._coding(name, value)
-        if decoder is not None:
-            headers = [pair for pair in headers if pair[0] not in _STRIPPED]
-        response = UpstreamResponse(status, Headers(headers), parser.get_http_version(), self, decoder)
+        if coded:
+            decoder = self._decoder(head.lower())
+            if decoder is not None:
+                headers = Headers([field for field in fields_of(head) if field[0] not in _STRIPPED])
+        version = "1.1" if head.startswith(b"HTTP/1.1") else parser.get_http_version()
+        response = UpstreamResponse(status, headers, version, self, decoder)
         self._response = response
         self._phase = _BODY
         if self._is_head:
@@ -324,18 +343,21 @@ class Connection(asyncio.Protocol):
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
-    def _coding(self, name: bytes, value: bytes) -> Decoder | None:
-        text = value.decode("latin-1")
-        if name == b"content-encoding":
-            return decoder_for(text) if self._decode and not self._is_head else None
-        if text.strip().lower() != "chunked":
-            self._refuse(TransportFailed("malformed response: unknown transfer-encoding"))
-        return None
+    def _decoder(self, head: bytes) -> Decoder | None:
+        """Return what decodes the body, if anything has to; the head is in lower case."""
+        decoder: Decoder | None = None
+        for kind, value in _find_codings(head):
+            text = value.decode("latin-1")
+            if kind == b"content":
+                decoder = decoder_for(text) if self._decode and not self._is_head else None
+            elif text.strip() != "chunked":
+                self._refuse(TransportFailed("malformed response: unknown transfer-encoding"))
+        return decoder
 
     def _end_of_head_answer(self) -> None:
         # The parser does not know the request, so it would wait for the body these headers announce.
-        connection = next((value.lower() for name, value in self._headers if name == b"connection"), b"")
-        self._reusable = self._parser.get_http_version() == "1.1" and b"close" not in connection
+        connection = Headers(fields_of(self._head)).get("connection") or ""
+        self._reusable = self._parser.get_http_version() == "1.1" and "close" not in connection.lower()
         self._parser = httptools.HttpResponseParser(self)
         self._phase = _DONE
 
@@ -344,10 +366,15 @@ class Connection(asyncio.Protocol):
         response, transport = self._response, self._transport
         assert response is not None
         assert transport is not None
-        # A request that is not out yet keeps the connection from carrying another.
-        sent = self._pump is None and transport.get_write_buffer_size() == 0
-        if self._reusable and sent and not self._poisoned and not transport.is_closing():
-            self._deadline.rest()
+        if (
+            self._reusable
+            and not self._poisoned
+            # A request that is not out yet keeps the connection from carrying another.
+            and self._pump is None
+            and not transport.get_write_buffer_size()
+            and not transport.is_closing()
+        ):
+            self._deadline.resting = True
             self._response = self._waiter = None
             self._phase = _IDLE
             self._used = True
@@ -389,12 +416,9 @@ class Connection(asyncio.Protocol):
         self._fault = fault
         raise _Refused
 
-    def _head_is_too_large(self) -> bool:
-        limit = self._settings.header_bytes
-        # Most answers are smaller than the bound, body included; then there is nothing to add up.
-        if self._received + self._arriving <= limit:
-            return False
-        return sum(len(name) + len(value) + 4 for name, value in self._headers) > limit
+    def _is_too_large(self, head: bytes) -> bool:
+        size = sum(len(name) + len(value) + 4 for name, value in fields_of(head))
+        return size > self._settings.header_bytes
 
     def _too_large(self) -> TransportFailed:
         settings = self._settings
@@ -402,7 +426,7 @@ class Connection(asyncio.Protocol):
         return TransportFailed(f"malformed response: its head is over {bounds}")
 
     def _ends_with_connection(self) -> bool:
-        return not any(name in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
+        return not any(name in (b"content-length", b"transfer-encoding") for name, _ in fields_of(self._head))
 
     def _lost_before_head(self, exc: Exception | None) -> TransportFailed:
         cause = cause_of(exc) if exc is not None else "connection closed"
@@ -415,7 +439,7 @@ class Connection(asyncio.Protocol):
     async def _send_body(self, request: UpstreamRequest) -> None:
         """The pump's task; ends the exchange when the body cannot be sent."""
         body, transport = request.body, self._transport
-        assert not isinstance(body, bytes | tuple)
+        assert not isinstance(body, (bytes, tuple))
         assert transport is not None
         if self._gate is None:
             self._gate = Gate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from hookway.deadlines import DeadlineWheel
 from hookway.upstream.timeouts import NO_TIMEOUTS, Timeouts
@@ -12,8 +13,9 @@ from hookway_sdk.errors import UpstreamTimeout
 class ExchangeDeadline:
     """Watch head, chunk and total; made once a connection and used for each exchange in turn.
 
-    The entry in the wheel is set for the nearest of them. What happens in the meantime only stores the time;
-    when the entry fires, it is looked at what is due, and the entry is set again if nothing is.
+    The entry in the wheel is set for the nearest of them, or stays where it is if it fires before that. What
+    happens in the meantime only stores the time; when the entry fires, it is looked at what is due, and the
+    entry is set again if nothing is.
 
     Args:
         wheel: the worker's.
@@ -22,20 +24,22 @@ class ExchangeDeadline:
     Attributes:
         last: monotonic seconds of the latest sign of life; the owner stores it, that is all a chunk costs.
         now: the wheel's clock.
+        resting: the clock stands still until the next exchange; the owner stores it.
     """
 
     __slots__ = (
+        "_armed",
         "_began",
         "_deadline",
         "_expired",
         "_granted",
         "_in_body",
         "_paused",
-        "_resting",
         "_tick",
         "_timeouts",
         "last",
         "now",
+        "resting",
     )
 
     def __init__(self, wheel: DeadlineWheel, expired: Callable[[UpstreamTimeout], None]) -> None:
@@ -48,7 +52,9 @@ class ExchangeDeadline:
         self._in_body = False
         self._paused = False
         self._granted = False
-        self._resting = False
+        # Monotonic seconds at which the entry fires.
+        self._armed = inf
+        self.resting = False
         self.last = 0.0
 
     def begin(self, timeouts: Timeouts, spent: float = 0.0) -> None:
@@ -59,15 +65,14 @@ class ExchangeDeadline:
             spent: seconds of ``total`` that connecting has used.
         """
         self._timeouts = timeouts
-        self._in_body = self._paused = self._granted = self._resting = False
-        head, total = timeouts.head, timeouts.total
+        self._in_body = self._paused = self._granted = self.resting = False
         now = self.last = self.now()
-        self._began = now - spent
-        if total is not None:
-            total -= spent
-            self._deadline.restart(total if head is None or total < head else head)
-        elif head is not None:
-            self._deadline.restart(head)
+        began = self._began = now - spent
+        head, total = timeouts.head, timeouts.total
+        if head is not None and now + head < self._armed:
+            self._arm(now, now + head)
+        if total is not None and began + total < self._armed:
+            self._arm(now, began + total)
 
     def touch(self) -> None:
         """Note a sign of life."""
@@ -90,16 +95,14 @@ class ExchangeDeadline:
             self.last = self.now()
             self._set(self.last)
 
-    def rest(self) -> None:
-        """Stop the clock until the next exchange, for which the entry in the wheel is only moved."""
-        self._resting = True
-
     def end(self) -> None:
         """Stop the clock."""
+        self._armed = inf
         self._deadline.cancel()
 
     def _check(self) -> None:
-        if self._resting:
+        self._armed = inf
+        if self.resting:
             return
         now = self.now()
         timeouts = self._timeouts
@@ -113,7 +116,7 @@ class ExchangeDeadline:
         elif now > self.last + silence + 2 * self._tick and not self._granted:
             # The loop stood still: what breaks the silence may have arrived, unread. One tick to read it.
             self._granted = True
-            self._deadline.restart(0)
+            self._arm(now, now)
         else:
             stage = "chunk" if self._in_body else "head"
             self._expired(UpstreamTimeout(_milliseconds(silence), stage=stage))
@@ -121,13 +124,17 @@ class ExchangeDeadline:
     def _set(self, now: float) -> None:
         timeouts = self._timeouts
         silence = timeouts.chunk if self._in_body else timeouts.head
-        left = [] if timeouts.total is None else [self._began + timeouts.total - now]
-        if silence is not None and not self._paused:
-            left.append(self.last + silence - now)
-        if left:
-            self._deadline.restart(min(left))
-        else:
-            self._deadline.cancel()
+        due = inf if timeouts.total is None else self._began + timeouts.total
+        if silence is not None and not self._paused and self.last + silence < due:
+            due = self.last + silence
+        if due == inf:
+            self.end()
+        elif due < self._armed:
+            self._arm(now, due)
+
+    def _arm(self, now: float, due: float) -> None:
+        self._armed = due
+        self._deadline.restart(due - now)
 
 
 def _milliseconds(seconds: float) -> int:

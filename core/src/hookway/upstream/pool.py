@@ -69,8 +69,9 @@ class _OriginPool:
             connection.close()
             return
         connection.idle_since = self.now()
+        if not self.idle:
+            self._freed()  # with others in the list, somebody watches over it already
         self.idle.append(connection)
-        self._freed()
 
     def lost(self, connection: Connection) -> None:
         if connection in self.busy:

@@ -174,7 +174,7 @@ class UpstreamRequest:
     @property
     def replayable(self) -> bool:
         """Whether it can be sent a second time."""
-        return isinstance(self.body, bytes | tuple)
+        return isinstance(self.body, (bytes, tuple))
 
     def check_headers(self) -> None:
         """Refuse what must not be sent.
@@ -195,21 +195,25 @@ class UpstreamRequest:
         """
         head = self.head
         body = self.body
-        if isinstance(body, bytes | tuple):
-            size = len(body) if isinstance(body, bytes) else sum(map(len, body))
-            framing = f"content-length: {size}\r\n\r\n" if size or head.always_length else "\r\n"
-        elif self.length is not None:
-            framing = f"content-length: {self.length}\r\n\r\n"
+        if isinstance(body, bytes):
+            length: int | None = len(body)
+        elif isinstance(body, tuple):
+            length = sum(map(len, body))
         else:
-            framing = "transfer-encoding: chunked\r\n\r\n"
-        headers = self.headers
+            length = self.length
         lines = ""
-        for name, value in headers:
+        for name, value in self.headers:
             # Printable ASCII, nearly every value, has no line end, no NUL and nothing outside latin-1.
             if not (value.isascii() and value.isprintable()):
                 _check_value(name, value)
             lines += f"{_check_name(name)}: {value}\r\n"
-        return head.prefix + (lines + framing).encode("latin-1")
+        if length is None:
+            lines += "transfer-encoding: chunked\r\n\r\n"
+        elif length or head.always_length or not self.replayable:
+            lines += f"content-length: {length}\r\n\r\n"
+        else:
+            lines += "\r\n"
+        return head.prefix + lines.encode("latin-1")
 
 
 @lru_cache(maxsize=4096)

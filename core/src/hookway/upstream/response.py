@@ -89,16 +89,34 @@ class Headers:
         return f"<Headers {', '.join(name for name, _ in self.items())}>"
 
 
+def fields_of(head: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the fields of a head that llhttp has accepted: lower-case names and values, in order.
+
+    It accepts lines of ``name:value`` only, which end with CR and LF and are never folded.
+
+    Args:
+        head: from the status line to the last field, without the line ends behind it.
+    """
+    fields = []
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        fields.append((name.lower(), value.strip(b" \t")))
+    return fields
+
+
 class UpstreamResponse:
     """An answer whose head has arrived.
 
     Its body must be consumed in exactly one way: ``read``, ``start`` or ``abort``. After a clean end the
     connection goes back to the pool by itself.
 
-    Attributes:
+    Args:
         status: HTTP status, 200 or more.
-        headers: of the answer; without ``content-encoding`` and ``content-length`` where the body is decoded.
+        headers: of the answer, or its head (see :func:`fields_of`), taken apart only if somebody asks for a
+            header: for most answers nobody does.
         version: ``1.1`` or ``1.0``.
+        source: the connection.
+        decoder: of the body, if it is compressed.
     """
 
     __slots__ = (
@@ -108,6 +126,7 @@ class UpstreamResponse:
         "_draining",
         "_ended",
         "_error",
+        "_headers",
         "_held",
         "_over",
         "_paused",
@@ -115,16 +134,20 @@ class UpstreamResponse:
         "_size",
         "_source",
         "_stopped",
-        "headers",
         "status",
         "version",
     )
 
     def __init__(
-        self, status: int, headers: Headers, version: str, source: Source, decoder: Decoder | None = None
+        self,
+        status: int,
+        headers: Headers | bytes,
+        version: str,
+        source: Source,
+        decoder: Decoder | None = None,
     ) -> None:
         self.status = status
-        self.headers = headers
+        self._headers = headers
         self.version = version
         self._source: Source | None = source
         self._decoder = decoder
@@ -142,6 +165,14 @@ class UpstreamResponse:
         self._error: UpstreamError | None = None
 
     # ── for the consumer ────────────────────────────────────────────────────────────────────
+
+    @property
+    def headers(self) -> Headers:
+        """The answer's; without ``content-encoding`` and ``content-length`` where the body is decoded."""
+        headers = self._headers
+        if isinstance(headers, bytes):
+            headers = self._headers = Headers(fields_of(headers))
+        return headers
 
     def arrived(self, limit: int) -> bytes | None:
         """Return the whole body if all of it is here and within the limit, else ``None``: :meth:`read` it."""

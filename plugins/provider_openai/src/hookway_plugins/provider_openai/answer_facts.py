@@ -21,12 +21,9 @@ def read_facts(answer: Envelope) -> AnswerFacts:
         UpstreamInBand: the answer is an error in spite of its status.
         UpstreamUndecodable: it has no choices.
     """
-    choices = choices_of(answer)
+    choices = bytes(choices_of(answer))
     return AnswerFacts(
-        usage=read_usage(answer),
-        upstream_id=text(answer, "id"),
-        upstream_model=text(answer, "model"),
-        stop_reason=visible_finish_reason(bytes(choices)),
+        read_usage(answer), text(answer, "id"), text(answer, "model"), visible_finish_reason(choices)
     )
 
 
@@ -54,7 +51,7 @@ def visible_finish_reason(data: bytes) -> str:
     place = data.rfind(_SPELT)
     if place >= 0:
         begin = place + len(_SPELT)
-        return data[begin : data.find(b'"', begin)].decode(errors="replace")
+        return data[begin : data.find(b'"', begin)].decode("utf-8", "replace")
     place = data.rfind(_FINISH)
     while place >= 0:
         rest = data[place + len(_FINISH) : place + len(_FINISH) + 80].lstrip()

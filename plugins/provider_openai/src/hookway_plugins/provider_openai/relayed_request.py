@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from hookway_sdk import Envelope, raw
@@ -9,6 +11,9 @@ from hookway_sdk import Envelope, raw
 _TRUE = msgspec.Raw(b"true")
 _FALSE = msgspec.Raw(b"false")
 _OPTIONS = msgspec.Raw(b'{"include_usage":true}')
+
+_name_member = lru_cache(1024)(raw)
+"""Models' names as members of a body; a gateway has few of them."""
 
 _decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -20,7 +25,7 @@ def for_upstream(request: Envelope, model: str, stream: bool) -> Envelope:
         model: the upstream's name of the model.
         stream: whether the answer is wanted as a stream; it wins over what the body says.
     """
-    request["model"] = raw(model)
+    request["model"] = _name_member(model)
     if stream:
         request["stream"] = _TRUE
         options = request.get("stream_options")

@@ -50,7 +50,6 @@ class _UsageObject(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_UsageObject).decode
-_NO_READ, _NO_WRITTEN = _Read(), _Written()
 
 
 def read_usage(envelope: Envelope) -> Usage:
@@ -66,32 +65,47 @@ def read_usage(envelope: Envelope) -> Usage:
         given = _decode(value)
     except ValueError:  # a count that is none, or no object at all
         return tolerant_counts(member(envelope, "usage"))
-    read = given.prompt_tokens_details or _NO_READ
-    written = given.completion_tokens_details or _NO_WRITTEN
-    return Usage(
-        input_tokens=given.prompt_tokens or 0,
-        output_tokens=given.completion_tokens or 0,
-        cached_input_tokens=read.cached_tokens or given.prompt_cache_hit_tokens or 0,
-        cache_write_tokens=read.cache_write_tokens or 0,
-        reasoning_tokens=written.reasoning_tokens or 0,
-        audio_input_tokens=read.audio_tokens or 0,
-        audio_output_tokens=written.audio_tokens or 0,
-        image_input_tokens=read.image_tokens or 0,
-        other=_other(given, written),
-    )
-
-
-def _other(given: _UsageObject, written: _Written) -> dict[str, int] | None:
-    other = {}
-    if written.accepted_prediction_tokens:
-        other["accepted_prediction_tokens"] = written.accepted_prediction_tokens
-    if written.rejected_prediction_tokens:
-        other["rejected_prediction_tokens"] = written.rejected_prediction_tokens
+    # Most answers have few of the counts: the others are set only where they are there.
+    usage = Usage(given.prompt_tokens or 0, given.completion_tokens or 0)
+    read, written = given.prompt_tokens_details, given.completion_tokens_details
+    if read is not None:
+        _note_read(usage, read)
+    if written is not None:
+        _note_written(usage, written)
     if given.prompt_cache_hit_tokens is not None:
-        other["prompt_cache_hit_tokens"] = given.prompt_cache_hit_tokens
+        usage.cached_input_tokens = usage.cached_input_tokens or given.prompt_cache_hit_tokens
+        _count_other(usage, "prompt_cache_hit_tokens", given.prompt_cache_hit_tokens)
     if given.prompt_cache_miss_tokens is not None:
-        other["prompt_cache_miss_tokens"] = given.prompt_cache_miss_tokens
-    return other or None
+        _count_other(usage, "prompt_cache_miss_tokens", given.prompt_cache_miss_tokens)
+    return usage
+
+
+def _note_read(usage: Usage, read: _Read) -> None:
+    if read.cached_tokens:
+        usage.cached_input_tokens = read.cached_tokens
+    if read.cache_write_tokens:
+        usage.cache_write_tokens = read.cache_write_tokens
+    if read.audio_tokens:
+        usage.audio_input_tokens = read.audio_tokens
+    if read.image_tokens:
+        usage.image_input_tokens = read.image_tokens
+
+
+def _note_written(usage: Usage, written: _Written) -> None:
+    if written.reasoning_tokens:
+        usage.reasoning_tokens = written.reasoning_tokens
+    if written.audio_tokens:
+        usage.audio_output_tokens = written.audio_tokens
+    if written.accepted_prediction_tokens:
+        _count_other(usage, "accepted_prediction_tokens", written.accepted_prediction_tokens)
+    if written.rejected_prediction_tokens:
+        _count_other(usage, "rejected_prediction_tokens", written.rejected_prediction_tokens)
+
+
+def _count_other(usage: Usage, name: str, number: int) -> None:
+    if usage.other is None:
+        usage.other = {}
+    usage.other[name] = number
 
 
 def tolerant_counts(value: Any) -> Usage:

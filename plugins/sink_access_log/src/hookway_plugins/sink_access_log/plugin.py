@@ -15,6 +15,9 @@ from hookway_sdk.shared_resources import NonEmpty
 STANDARD_OUTPUT = "-"
 STOP_SECONDS = 5.0
 
+AT_ONCE = 16
+"""Events whose lines are made together: those after the first cost half as much."""
+
 FieldName = Annotated[str, checked(known_field)]
 
 
@@ -41,8 +44,10 @@ class AccessLogSink(Sink[AccessLogSettings]):
 
     def __init__(self, name: str, settings: AccessLogSettings, services: Services) -> None:
         super().__init__(name, settings, services)
+        self._events: list[RequestEnded] = []
         self._waiting: list[bytes] = []
         self._lines = LineWriter(settings.fields)
+        self._every_one = settings.sample >= 1
         self._writer: WriterThread | None = None
         self._lost_lines: Family | None = None
         self._reported = 0
@@ -77,14 +82,22 @@ class AccessLogSink(Sink[AccessLogSettings]):
         self._report(writer)
 
     def record(self, event: Event) -> None:
-        """Keep an event's line for the next tick; made now, while what it says is in the processor's caches."""
+        """Keep an event for the next tick; its line is made soon, while what it says is in the caches."""
         if isinstance(event, RequestEnded) and self._wants(event):
-            self._waiting.append(self._lines.encode(event))
+            self._events.append(event)
+            if len(self._events) >= AT_ONCE:
+                self._make_lines()
+
+    def _make_lines(self) -> None:
+        events, self._events = self._events, []
+        encode = self._lines.encode
+        self._waiting += [encode(event) for event in events]
 
     def _tick(self) -> None:
         writer = self._writer
         if writer is None:
             return
+        self._make_lines()
         if lines := self._waiting:
             self._waiting = []
             lines.append(b"")
@@ -95,7 +108,7 @@ class AccessLogSink(Sink[AccessLogSettings]):
         """Leave out who was turned away unknown, which the operator's log tells, and what sampling spares."""
         if event.status >= 400 or event.error_type:
             return event.status != 401 or bool(event.key_id)
-        return self.settings.sample >= 1 or self.services.random.random() < self.settings.sample
+        return self._every_one or self.services.random.random() < self.settings.sample
 
     def _report(self, writer: WriterThread) -> None:
         """Count lines that were lost, and say once that writing fails, and once that it works again."""
