@@ -64,6 +64,7 @@ class Scraper:
         models = await services.status.models()
         if self._process is None:
             self._process = await asyncio.to_thread(process_families)
+        tally.catch_up()
         pieces = itertools.chain(
             row_families(tally, prefix),
             outcome_families(tally.outcomes, prefix),

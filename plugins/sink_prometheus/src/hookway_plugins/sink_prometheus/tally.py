@@ -14,6 +14,9 @@ from hookway_plugins.sink_prometheus.settings import PrometheusSettings
 from hookway_plugins.sink_prometheus.sketch import BOUNDS
 from hookway_sdk import RequestEnded
 
+AT_ONCE = 16
+"""Requests that are counted together: those after the first cost half as much."""
+
 CACHED_AGENTS = 4_096
 """User agents whose word is remembered; callers choose them, so beyond that they are forgotten together."""
 
@@ -42,6 +45,7 @@ class Tally:
         self.stale_kinds: set[str] = set()
         self.hashes: tuple[str, ...] = ()
         self._enrolled = 0
+        self._waiting: list[RequestEnded] = []
         self._agents: dict[str, str] = {}
         self._rules: tuple[Rule, ...] = ()
         self._take(settings)
@@ -61,6 +65,7 @@ class Tally:
         if generation > self.generation:
             self.generation = generation
             if settings != self.settings:
+                self.catch_up()
                 self._take(settings)
 
     def _take(self, settings: PrometheusSettings) -> None:
@@ -74,7 +79,18 @@ class Tally:
     # ── requests ────────────────────────────────────────────────────────────────────────────
 
     def ended(self, event: RequestEnded) -> None:
-        """Count a request that ended."""
+        """Count a request that ended, with the next few or at the next scrape."""
+        self._waiting.append(event)
+        if len(self._waiting) >= AT_ONCE:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Count the requests that wait for others; who reads the counts asks for it."""
+        events, self._waiting = self._waiting, []
+        for event in events:
+            self._count(event)
+
+    def _count(self, event: RequestEnded) -> None:
         if event.parent_id or event.protocol == INTERNAL:
             self._ended_inside(event)
             return
