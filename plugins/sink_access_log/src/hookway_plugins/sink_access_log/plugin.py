@@ -90,8 +90,14 @@ class AccessLogSink(Sink[AccessLogSettings]):
 
     def _make_lines(self) -> None:
         events, self._events = self._events, []
-        encode = self._lines.encode
-        self._waiting += [encode(event) for event in events]
+        encode, failed = self._lines.encode, None
+        for event in events:
+            try:
+                self._waiting.append(encode(event))
+            except Exception as error:  # it must not cost the lines of others
+                failed = error
+        if failed is not None:
+            raise failed
 
     def _tick(self) -> None:
         writer = self._writer

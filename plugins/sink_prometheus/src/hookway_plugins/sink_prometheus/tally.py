@@ -86,9 +86,10 @@ class Tally:
 
     def catch_up(self) -> None:
         """Count the requests that wait for others; who reads the counts asks for it."""
-        events, self._waiting = self._waiting, []
-        for event in events:
-            self._count(event)
+        waiting = self._waiting
+        waiting.reverse()
+        while waiting:
+            self._count(waiting.pop())
 
     def _count(self, event: RequestEnded) -> None:
         if event.parent_id or event.protocol == INTERNAL:
