@@ -422,6 +422,34 @@ def test_pipelined_requests_are_answered_in_order(wire: Wire) -> None:
     assert {answer.status for answer in answers} == {200}
 
 
+def test_many_connections_that_ask_at_once_are_all_answered_in_order(wire: Wire) -> None:
+    """Answers of one turn leave together: none may be lost, overtaken, or cut off by the close behind it."""
+    streamed = BODY.replace(b"{", b'{"stream": true, ', 1)
+    whole = wire.post(f"content-length: {len(BODY)}") + BODY
+    stream = wire.post(f"content-length: {len(streamed)}") + streamed
+    last = wire.post(f"content-length: {len(BODY)}", "connection: close") + BODY
+    address = (wire.running.host, wire.running.port)
+    for pieces in ((whole, stream, last), (last,)):
+        with contextlib.ExitStack() as stack:
+            connections = [
+                stack.enter_context(socket.create_connection(address, timeout=5)) for _ in range(40)
+            ]
+            for connection in connections:
+                connection.sendall(b"".join(pieces))
+            for connection in connections:
+                received = b"".join(iter(lambda: connection.recv(65536), b""))  # noqa: B023 - used at once
+                words = re.findall(
+                    rb'"object": ?"(chat.completion|chat.completion.chunk)"|(\[DONE\])', received
+                )
+                found = [name or mark for name, mark in words]
+                assert received.count(b"HTTP/1.1 200 OK\r\n") == len(pieces)
+                if len(pieces) == 3:
+                    assert (found[0], found[-2:]) == (b"chat.completion", [b"[DONE]", b"chat.completion"])
+                    assert set(found[1:-2]) == {b"chat.completion.chunk"}
+                else:
+                    assert found == [b"chat.completion"]
+
+
 def test_a_client_that_closes_its_side_behind_a_whole_request_gets_its_answer(wire: Wire) -> None:
     [answer] = wire.talk(wire.post(f"content-length: {len(BODY)}") + BODY, half_close=True)
     assert answer.status == 200

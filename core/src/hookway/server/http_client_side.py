@@ -161,11 +161,13 @@ class HttpClientSide:
         if transport is None:
             return
         if len(body) > 65536:
+            self._protocol.outbox.flush()
             transport.writelines((head, body))
         else:
-            transport.write(head + body)
+            self._protocol.outbox.write(transport, head + body)
 
     def _put(self, data: bytes) -> None:
         transport = self._protocol.transport
         if transport is not None:
+            self._protocol.outbox.flush()  # of the request before, if the client did not wait for its answer
             transport.write(data)

@@ -16,6 +16,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from hookway.deadlines import Deadline, DeadlineWheel
+from hookway.outbox import outbox_of
 from hookway.server.client_context import Credentials
 from hookway.server.incoming_request import IncomingRequest
 from hookway_sdk import Client, GatewayError, InvalidRequest, RequestTimeout
@@ -74,6 +75,7 @@ class GatewayProtocol(RequestHandler):
         agent: the header from which it was made, ``None`` before the first request.
         credentials: reads what its requests prove themselves with.
         peer: address of the other end of the connection.
+        outbox: of the loop.
         on_pause: called when the client does not take its bytes as fast as they come.
         on_resume: called when it does again.
     """
@@ -86,6 +88,7 @@ class GatewayProtocol(RequestHandler):
         "credentials",
         "on_pause",
         "on_resume",
+        "outbox",
         "peer",
     )
 
@@ -93,6 +96,7 @@ class GatewayProtocol(RequestHandler):
         super().__init__(manager, **options)
         self._settings = manager.settings
         self._head_deadline: Deadline | None = None
+        self.outbox = outbox_of(self._loop)
         self.client = Client()
         self.agent: str | None = None
         self.credentials = Credentials()
@@ -116,13 +120,21 @@ class GatewayProtocol(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head that has begun has to be complete in time (408)."""
+        waiter = self._waiter
         RequestHandler.data_received(self, data)  # spares a lookup through super() for every packet
+        if waiter is not None and waiter.done():
+            self.outbox.expected += 1
         if self._request_in_progress or self._messages:
             if self._head_deadline is not None:
                 self._forget_head_deadline()
         elif self._head_deadline is None and data and self._settings.head_timeout > 0:
             settings = self._settings
             self._head_deadline = settings.wheel.schedule(settings.head_timeout, self._head_is_late)
+
+    def force_close(self) -> None:
+        """Close at once; what was answered still leaves."""
+        self.outbox.flush()
+        super().force_close()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Read on after a pause; aiohttp asks after every read, and parses nothing again each time."""
@@ -161,6 +173,7 @@ class GatewayProtocol(RequestHandler):
                         await self._waiter
                     finally:
                         self._waiter = None
+                    self.outbox.expected -= 1
                 message, payload = self._messages.popleft()
                 if self._parser is not None:
                     self._parser.message_consumed()
@@ -195,6 +208,7 @@ class GatewayProtocol(RequestHandler):
         if not self._force_close:
             self._task_handler = None
             if self.transport is not None:
+                self.outbox.flush()
                 self.transport.close()
 
     def _decline_upgrade(self) -> None:
@@ -259,7 +273,7 @@ class GatewayProtocol(RequestHandler):
         head = settings.heads.render(
             error.status, "application/json", request_id, length=len(body), keep_alive=False
         )
-        self.transport.write(head + body)
+        self.outbox.write(self.transport, head + body)
 
     def _forget_head_deadline(self) -> None:
         if self._head_deadline is not None:

@@ -212,5 +212,5 @@ class Reception:
         )
         transport = request.protocol.transport
         if transport is not None:
-            transport.write(head if request.method == "HEAD" else head + body)
+            request.protocol.outbox.write(transport, head if request.method == "HEAD" else head + body)
         return keep_alive

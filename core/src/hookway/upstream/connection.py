@@ -18,6 +18,7 @@ from typing import NoReturn, Protocol, cast
 import httptools
 
 from hookway.deadlines import DeadlineWheel
+from hookway.outbox import outbox_of
 from hookway.upstream.body_pump import Gate, send_body
 from hookway.upstream.causes import cause_of
 from hookway.upstream.decoding import Decoder, decoder_for
@@ -79,6 +80,7 @@ class Connection(asyncio.Protocol):
         "_head",
         "_is_head",
         "_loop",
+        "_outbox",
         "_owner",
         "_parser",
         "_phase",
@@ -101,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._settings = settings
         self._loop = asyncio.get_running_loop()
+        self._outbox = outbox_of(self._loop)
         self._deadline = ExchangeDeadline(wheel, self.fail)
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -152,18 +155,15 @@ class Connection(asyncio.Protocol):
         self._decode = request.decode
         self._deadline.begin(timeouts, spent)
         body = request.body
-        if type(body) is bytes:
-            if len(body) <= JOINED_BODY:
-                transport.write(head + body)
-            else:
-                transport.write(head)
-                transport.write(body)
-        elif isinstance(body, tuple):
-            transport.writelines((head, *body))
+        if type(body) is bytes and len(body) <= JOINED_BODY:
+            self._outbox.write(transport, head + body)
         else:
-            transport.write(head)
-            self._pump = self._loop.create_task(self._send_body(request))
+            self._send_large(request, head)
         return waiter
+
+    def woken(self) -> None:
+        """Note that whoever waited for the head goes on with it."""
+        self._outbox.expected -= 1
 
     def abandon(self, waiter: asyncio.Future[UpstreamResponse]) -> None:
         """Close the connection if it is still busy with this exchange: nobody waits for it any more."""
@@ -327,6 +327,7 @@ class Connection(asyncio.Protocol):
         self._phase = _BODY
         if self._is_head:
             self._end_of_head_answer()
+        self._outbox.expected += 1
         waiter.set_result(response)
 
     def on_body(self, chunk: bytes) -> None:
@@ -435,6 +436,16 @@ class Connection(asyncio.Protocol):
         if self._used and self._deadline.now() - self._deadline.last < STALE_SECONDS:
             return StaleConnection(f"{cause} before the answer")
         return TransportFailed(f"{cause} before the answer" if exc is None else cause)
+
+    def _send_large(self, request: UpstreamRequest, head: bytes) -> None:
+        body, transport = request.body, self._transport
+        assert transport is not None
+        self._outbox.flush()
+        if isinstance(body, (bytes, tuple)):
+            transport.writelines((head, body) if isinstance(body, bytes) else (head, *body))
+        else:
+            transport.write(head)
+            self._pump = self._loop.create_task(self._send_body(request))
 
     async def _send_body(self, request: UpstreamRequest) -> None:
         """The pump's task; ends the exchange when the body cannot be sent."""

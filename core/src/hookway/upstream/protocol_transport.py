@@ -54,7 +54,9 @@ class ProtocolTransport:
                 spent = self._now() - began
             waiter = connection.begin(request, head, timeouts, spent)
             try:
-                return await waiter
+                response = await waiter
+                connection.woken()
+                return response
             except asyncio.CancelledError:
                 connection.abandon(waiter)
                 raise
