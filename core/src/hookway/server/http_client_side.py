@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
 
 from hookway.deadlines import DeadlineWheel
 from hookway.live_exchange import LiveExchange
@@ -17,6 +18,9 @@ from hookway_sdk import BodyTooLarge, Credential, InvalidRequest, RequestTimeout
 
 if TYPE_CHECKING:
     from hookway.server.protocol import GatewayProtocol
+
+ONE_PIECE = 64 * 1024
+"""Bytes of a body up to which reading it has nothing to do with flow control."""
 
 EVENT_STREAM = "text/event-stream"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -73,7 +77,16 @@ class HttpClientSide:
         if not content.is_eof():
             return None
         try:
-            body: bytes = content.read_nowait()
+            # A body in one piece, nearly every one, lies there ready; what else reading does is for others.
+            if (
+                type(content) is StreamReader
+                and content.total_bytes <= ONE_PIECE
+                and len(content._buffer) == 1
+                and content._exception is None
+            ):
+                body: bytes = content._buffer[0]
+            else:
+                body = content.read_nowait()
         except UNREADABLE as error:
             self.keep_alive = False
             raise InvalidRequest("failed to read request body") from error

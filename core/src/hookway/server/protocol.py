@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
-from aiohttp.streams import StreamReader
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from hookway.deadlines import Deadline, DeadlineWheel
@@ -120,16 +121,34 @@ class GatewayProtocol(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head that has begun has to be complete in time (408)."""
-        waiter = self._waiter
-        RequestHandler.data_received(self, data)  # spares a lookup through super() for every packet
-        if waiter is not None and waiter.done():
-            self.outbox.expected += 1
+        if self._upgraded or self._close or self._force_close or self._parser is None:
+            super().data_received(data)
+        else:
+            self._parse(data)
         if self._request_in_progress or self._messages:
             if self._head_deadline is not None:
                 self._forget_head_deadline()
         elif self._head_deadline is None and data and self._settings.head_timeout > 0:
             settings = self._settings
             self._head_deadline = settings.wheel.schedule(settings.head_timeout, self._head_is_late)
+
+    def _parse(self, data: bytes) -> None:
+        """Queue the messages that are complete in their heads, and wake the loop below."""
+        assert self._parser is not None
+        try:
+            messages, self._upgraded, tail = self._parser.feed_data(data)
+        except HttpProcessingError as error:
+            messages, tail = [(_ErrInfo(400, error, error.message), EMPTY_PAYLOAD)], b""
+        if messages:
+            self._messages.extend(messages)
+            waiter = self._waiter
+            if waiter is not None and not waiter.done():
+                self.outbox.expected += 1
+                waiter.set_result(None)
+            if len(self._messages) >= self._max_msg_queue_size and not self._buffer_paused:
+                self._pause_reading_for_buffer()
+        if tail and self._upgraded:
+            self._message_tail = tail
 
     def force_close(self) -> None:
         """Close at once; what was answered still leaves."""
