@@ -74,12 +74,15 @@ class WindowGauge:
 
     def settle(self, now: float, at: float, tokens: int, used: int, holder: str) -> None:
         """Charge the exact tokens."""
-        beyond = used - self._amount(tokens)
+        amount = self._fixed
+        if amount < 0:
+            amount = tokens if tokens < self._limit or not self._limit else self._limit
+        beyond = used - amount
+        window = self._entries.get(self._key)
         if beyond > 0:
-            window = self._entries.get(self._key) or self._space.open_window(self._hit, now)
-            window.count(now, beyond)
-        elif beyond < 0:
-            self._adjust(now, at, beyond)
+            (window or self._space.open_window(self._hit, now)).count(now, beyond)
+        elif beyond < 0 and window is not None:
+            window.adjust(now, at, beyond)
 
     def release(self, now: float, at: float, tokens: int, holder: str) -> None:
         """Give back what was counted at a moment."""

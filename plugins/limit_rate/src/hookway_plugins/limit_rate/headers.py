@@ -20,16 +20,15 @@ class Shown(msgspec.Struct, frozen=True, eq=False):
         places: where its limits stand in the plan.
         only: the place, where there is one alone, -1 otherwise.
         limits: their figures, by place.
-        lines: by place, the line of the limit and the beginning of the next, which says what is left.
-        seconds: lengths of their windows, by place.
+        lines: by place, the line of the limit and the beginning of the next, which says what is left, and the
+            length of its window in seconds.
         reset: the beginning of the line that says when the window is empty, ``""`` where there is no window.
     """
 
     places: tuple[int, ...]
     only: int
     limits: dict[int, int]
-    lines: dict[int, str]
-    seconds: dict[int, float]
+    lines: dict[int, tuple[str, float]]
     reset: str
 
 
@@ -40,14 +39,16 @@ def shown_of(bounds: Sequence[tuple[str, int, float]]) -> tuple[Shown, ...]:
         limits = {place: limit for place, (one, limit, _) in enumerate(bounds) if one == dimension}
         if limits:
             lines = {
-                place: f"\r\nx-ratelimit-limit-{suffix}: {limit}\r\nx-ratelimit-remaining-{suffix}: "
+                place: (
+                    f"\r\nx-ratelimit-limit-{suffix}: {limit}\r\nx-ratelimit-remaining-{suffix}: ",
+                    bounds[place][2],
+                )
                 for place, limit in limits.items()
             }
             reset = "" if dimension == "concurrency" else f"\r\nx-ratelimit-reset-{suffix}: "
-            seconds = {place: bounds[place][2] for place in limits}
             places = tuple(limits)
             only = places[0] if len(places) == 1 else -1
-            found.append(Shown(places, only, limits, lines, seconds, reset))
+            found.append(Shown(places, only, limits, lines, reset))
     return tuple(found)
 
 
@@ -74,12 +75,12 @@ class HeaderLines:
             if place < 0:
                 place = least(one, figures)
             left, reset = figures[place]
+            begun, longest = one.lines[place]
             if one.reset:
                 # A window moves in steps, and counts for one longer than it is; nobody wants to read 61 s.
-                longest = one.seconds[place]
-                lines += f"{one.lines[place]}{left}{one.reset}{ceil(reset if reset < longest else longest)}s"
+                lines += f"{begun}{left}{one.reset}{ceil(reset if reset < longest else longest)}s"
             else:
-                lines += f"{one.lines[place]}{left}"
+                lines += f"{begun}{left}"
         return lines
 
 
