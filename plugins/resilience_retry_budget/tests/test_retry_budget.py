@@ -280,7 +280,9 @@ async def test_fallbacks_of_a_request_take_from_the_budget_when_it_was_not_answe
 
 
 @pytest.mark.parametrize(
-    "error", [ClientDisconnected(), UpstreamTimeout(9000, stage="request")], ids=["client left", "out of time"]
+    "error",
+    [ClientDisconnected(), UpstreamTimeout(9000, stage="request")],
+    ids=["client left", "out of time"],
 )
 async def test_fallbacks_before_the_one_that_nobody_waited_for_were_in_vain(error: GatewayError) -> None:
     busy = await worker(ratio=0, min_per_second=2, window=1)

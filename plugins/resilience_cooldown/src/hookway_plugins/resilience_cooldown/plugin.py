@@ -40,9 +40,9 @@ LONGEST_NAME = 200
 class Cooldown(Resilience[CooldownSettings]):
     """Keeps requests of model groups away from targets that have just failed.
 
-    Cooling targets are put off until all others have failed, or left out while another one is left. ``filter``
-    reads a dict of this process; what is in it is shared with other workers, and outlives a reload, through
-    :class:`SharedNotes`.
+    Cooling targets are put off until all others have failed, or left out while another one is left.
+    ``filter`` reads a dict of this process; what is in it is shared with other workers, and outlives a
+    reload, through :class:`SharedNotes`.
     """
 
     priority = priorities.NORMAL
