@@ -78,12 +78,14 @@ def test_null_means_the_default() -> None:
     assert (view.stream, view.include_usage) == (False, False)
 
 
-def test_the_size_counts_text_and_not_the_bytes_of_an_image() -> None:
-    text = [{"role": "user", "content": "x" * 30_000}]
+@pytest.mark.parametrize("letters", ["x" * 10, "x;" * 5, ";base64xx;"], ids=["prose", "code", "like a file"])
+def test_the_size_counts_text_and_not_the_bytes_of_an_image(letters: str) -> None:
+    said = letters * 3_000
+    text = [{"role": "user", "content": said}]
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_000_000}}
-    seen = [{"role": "user", "content": [{"type": "text", "text": "x" * 30_000}, image]}]
+    seen = [{"role": "user", "content": [image, {"type": "text", "text": said}, image]}]
     assert 30_000 <= parse_chat(body(messages=text, temperature=0.5)).size() <= 30_100
-    assert 30_000 <= parse_chat(body(messages=seen)).size() <= 36_000
+    assert 30_000 <= parse_chat(body(messages=seen)).size() <= 40_000
 
 
 def everything_a_plugin_may_ask(data: bytes) -> None:

@@ -21,6 +21,7 @@ _ARRAY, _OBJECT = ord("["), ord("{")
 _BLANKS_LOOKED_AT = 64
 _LARGE = 16 * 1024
 _BASE64_MARK = b";base64,"
+_SEMICOLONS_LOOKED_AT = 256
 _BYTES_OF_MEDIA = 4096
 """What an embedded image counts in estimates (about 1,000 tokens), however many bytes it is."""
 
@@ -172,11 +173,24 @@ class ChatView(RequestView):
 def _size_without_media(value: msgspec.Raw) -> int:
     text = bytes(value)
     size = len(text)
-    start = text.find(_BASE64_MARK)
+    start = _find_media(text, 0)
     while start >= 0:
         end = text.find(b'"', start)
         if end < 0:
             break
         size -= max(0, end - start - _BYTES_OF_MEDIA)
-        start = text.find(_BASE64_MARK, end)
+        start = _find_media(text, end)
     return size
+
+
+def _find_media(text: bytes, start: int) -> int:
+    """Return where the next embedded file begins, -1 if there is none.
+
+    One byte is found in a megabyte within 8 µs, eight of them take 300: prose has few semicolons to look at.
+    """
+    for _ in range(_SEMICOLONS_LOOKED_AT):
+        start = text.find(b";", start)
+        if start < 0 or text.startswith(_BASE64_MARK, start):
+            return start
+        start += 1
+    return text.find(_BASE64_MARK, start)
