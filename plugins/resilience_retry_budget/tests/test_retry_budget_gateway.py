@@ -62,12 +62,12 @@ async def test_requests_at_the_same_time_share_the_budget(gateway: GatewayFactor
     async with ScriptedUpstream(default=BUSY) as upstream:
         running = await asyncio.to_thread(start, gateway, upstream, ratio=0.5, min_per_second=0, window=60)
         await asyncio.gather(*(ask(running) for _ in range(REQUESTS)))
-        # What is in flight when the budget is spent may fail, too.
-        assert len(upstream.requests) <= 2.5 * REQUESTS
+        # What is in flight when the budget is spent may fail, too; whoever comes after it has nothing left.
+        sent = len(upstream.requests)
+        await ask(running)
+        assert len(upstream.requests) == sent + 1
         families = {one.name: one for one in running.gateway.process.metrics.families()}
-        refused = families["retry_budget_exhausted_total"].values[("group",)]
-        # Each request ended in a refusal, or came to the end of its targets, which takes two retries.
-        assert REQUESTS - 0.5 * REQUESTS / 2 <= refused <= REQUESTS
+        assert families["retry_budget_exhausted_total"].values[("group",)] >= 1
         await asyncio.to_thread(running.close)
 
 
